@@ -1,0 +1,184 @@
+"""Every error that Rixin raises on purpose: what was wrong, where, and what to do about it.
+
+`status`, `type` and `code` are the HTTP status and the OpenAI error object of the same error, so that a
+room can raise one error and both the command line and the API show it faithfully.
+"""
+
+from typing import ClassVar
+
+
+class RixinError(Exception):
+    """Base of all typed errors.
+
+    `message` is one sentence for a person. `where` names the place (`file:line`, a field, a source), `fix` the
+    way out, `param` the request field that is at fault (OpenAI's `error.param`).
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str | None] = None
+
+    def __init__(
+        self, message: str, *, where: str | None = None, fix: str | None = None, param: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.fix = fix
+        self.param = param
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        way_out = f" {self.fix}" if self.fix else ""
+        return f"{place}{self.message}{way_out}"
+
+
+class InvalidRequest(RixinError):
+    """A request field has a value that can't be used."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """The prompt and the tokens asked for do not fit the model's context."""
+
+    code = "context_length_exceeded"
+
+
+class AuthenticationFailed(RixinError):
+    """No key or session, or one that is unknown, expired or revoked."""
+
+    status = 401
+    type = "invalid_request_error"
+    code = "invalid_api_key"
+
+
+class PermissionDenied(RixinError):
+    """Known, but not allowed."""
+
+    status = 403
+    type = "invalid_request_error"
+    code = "permission_denied"
+
+
+class NotFound(RixinError):
+    """The thing named does not exist, or belongs to someone else."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    """No model, version or alias has this name."""
+
+    code = "model_not_found"
+
+
+class Conflict(RixinError):
+    """The thing is there already, in use, or being changed by someone else."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "conflict"
+
+
+class TooLarge(RixinError):
+    """A body or a file passes its limit."""
+
+    status = 413
+    type = "invalid_request_error"
+    code = "too_large"
+
+
+class RateLimited(RixinError):
+    """Too many requests; `retry_after_s` says when to come back."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0, fix: str | None = None) -> None:
+        super().__init__(message, fix=fix)
+        self.retry_after_s = retry_after_s
+
+
+class EngineUnavailable(RixinError):
+    """The engine is not running, or stopped for a stated reason."""
+
+    status = 503
+    code = "engine_unavailable"
+
+
+class EngineDied(RixinError):
+    """The engine's process ended while it worked on this request."""
+
+    status = 502
+    code = "engine_died"
+
+
+class UpstreamError(RixinError):
+    """A remote engine answered with an error, or not at all; `status` is the upstream's where it gave one."""
+
+    code = "upstream_error"
+
+    def __init__(self, message: str, *, status: int = 502, where: str | None = None, fix: str | None = None) -> None:
+        super().__init__(message, where=where, fix=fix)
+        self.upstream_status = status
+
+
+class SourceUnreachable(RixinError):
+    """No source of a model or file could be reached."""
+
+    status = 502
+    code = "source_unreachable"
+
+
+class HashMismatch(RixinError):
+    """Bytes are not what their hash says; both hashes are in the message."""
+
+    code = "hash_mismatch"
+
+
+class NotEnoughDisk(RixinError):
+    """The disk has, or had, no room for the file."""
+
+    status = 507
+    code = "not_enough_disk"
+
+
+class MalformedModel(RixinError):
+    """A model file breaks its own format; `where` names the file and the byte offset or key."""
+
+    status = 422
+    type = "invalid_request_error"
+    code = "malformed_model"
+
+
+class UnsupportedModel(RixinError):
+    """A well-formed model of an architecture, tensor type or tokenizer that Rixin can't run."""
+
+    status = 422
+    type = "invalid_request_error"
+    code = "unsupported_model"
+
+
+class TemplateError(RixinError):
+    """A chat template failed, tried what the sandbox forbids, or took too long."""
+
+    status = 422
+    type = "invalid_request_error"
+    code = "template_error"
+
+
+class SettingsInvalid(RixinError):
+    """A setting in `rixin.toml` or the environment can't be used."""
+
+    code = "settings_invalid"
+
+
+class MigrationFailed(RixinError):
+    """The database could not be brought to this version's schema; the old one is untouched."""
+
+    code = "migration_failed"

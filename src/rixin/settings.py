@@ -1,0 +1,72 @@
+"""The one typed Settings, read from `rixin.toml` in RIXIN_HOME and from `RIXIN_*` (the environment wins)."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from rixin.errors import SettingsInvalid
+
+SETTINGS_FILE = "rixin.toml"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Sizes are bytes, times are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="RIXIN_", frozen=True, extra="forbid")
+
+    home: Path = Field(description="The Workspace's folder.")
+    host: str = Field("127.0.0.1", description="Address the server listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the server listens on; 0 takes a free one.")
+    model: str = Field("auto", description="The model behind the alias `chat`: auto, a catalogue name or a reference.")
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL URL (postgresql://…); without it, SQLite in RIXIN_HOME."
+    )
+    public_url: str | None = Field(
+        None, description="The address people reach this server at; https here makes the cookies Secure."
+    )
+    threads: int = Field(0, ge=0, description="Threads for inference; 0 takes the physical cores.")
+    kv_cache_bytes: int = Field(0, ge=0, description="Memory for the KV cache; 0 takes an eighth of the machine's.")
+    max_parallel: int = Field(64, ge=1, description="Sequences that one engine works on at once.")
+    max_engines: int = Field(2, ge=1, description="Models kept loaded at once; the least recently used is unloaded.")
+    max_body_bytes: int = Field(8 << 20, ge=1024, description="Largest request body, after decompression.")
+    heartbeat_s: float = Field(15.0, gt=0, description="Seconds of silence after which a stream sends a comment.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = _home(init_settings()) / SETTINGS_FILE
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+
+def _home(given: dict[str, object]) -> Path:
+    return Path(str(given.get("home") or default_home())).expanduser()
+
+
+def default_home() -> Path:
+    """RIXIN_HOME, or `~/.rixin`."""
+    return Path(os.environ.get("RIXIN_HOME") or "~/.rixin").expanduser()
+
+
+def load_settings(home: Path | str | None = None) -> Settings:
+    """Read the settings of the Workspace at `home`. Raises SettingsInvalid naming the field, its place and value."""
+    folder = Path(home).expanduser() if home is not None else default_home()
+    try:
+        return Settings(home=folder.resolve())
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        in_environment = f"RIXIN_{field.upper()}" in os.environ
+        where = f"RIXIN_{field.upper()}" if in_environment else f"{folder / SETTINGS_FILE}: {field}"
+        raise SettingsInvalid(
+            f"{first['msg']} (got {first.get('input')!r}).", where=where, fix="`rixin doctor` lists every setting."
+        ) from None
+    except ValueError as error:  # a TOML syntax error; its message has line and column
+        raise SettingsInvalid(str(error), where=str(folder / SETTINGS_FILE)) from None
