@@ -3,7 +3,7 @@
 All are msgspec Structs, since the same bytes travel over the worker's pipe.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -214,7 +214,11 @@ class Engine(Protocol):
 
     def capabilities(self) -> Capabilities: ...
 
-    def generate(self, request: GenerateRequest) -> AsyncIterator[GenerateEvent]:
+    def failure(self) -> str | None:
+        """Why it can't answer just now, in a sentence; None while it can. Cheap: `/readyz` asks it."""
+        ...
+
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent]:
         """Exactly one Started first, then deltas, then one Finished for each of the `n` answers.
 
         Raises ContextLengthExceeded, InvalidRequest, EngineDied, EngineUnavailable, UpstreamError.
