@@ -182,3 +182,10 @@ class MigrationFailed(RixinError):
     """The database could not be brought to this version's schema; the old one is untouched."""
 
     code = "migration_failed"
+
+
+class StoreUnavailable(RixinError):
+    """The database is busy for too long, damaged, or can't be reached; nothing was changed."""
+
+    status = 503
+    code = "store_unavailable"

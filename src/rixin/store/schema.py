@@ -1,0 +1,179 @@
+"""Every table of a Workspace. A change here needs a migration; a test compares the two."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, MetaData, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from rixin.store.types import Identifier, JsonDocument, PlainText, UtcDateTime, now
+
+
+class Base(DeclarativeBase):
+    """Names of constraints follow one rule, so that a migration can name what it changes."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar = {str: PlainText, datetime: UtcDateTime, int: BigInteger}
+
+
+class UserRow(Base):
+    """A person. `name_key` is the name as it is compared: normalised, without case."""
+
+    __tablename__ = "users"
+    __table_args__ = (CheckConstraint("role IN ('admin', 'member')", name="role"),)
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    name: Mapped[str]
+    name_key: Mapped[str] = mapped_column(Identifier, unique=True)
+    password_hash: Mapped[str]
+    role: Mapped[str]
+    disabled: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    last_login_at: Mapped[datetime | None]
+
+
+class LoginSessionRow(Base):
+    """A browser that is logged in; the token itself is only in its cookie."""
+
+    __tablename__ = "login_sessions"
+
+    token_hash: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    user_id: Mapped[str] = mapped_column(Identifier, ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class SetupTokenRow(Base):
+    """The one-time link that makes the first administrator."""
+
+    __tablename__ = "setup_tokens"
+
+    token_hash: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]
+
+
+class ApiKeyRow(Base):
+    """How a program enters. `prefix` is the part that may be shown; `secret_hash` is SHA-256 of the whole."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Identifier, ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    prefix: Mapped[str]
+    secret_hash: Mapped[str] = mapped_column(Identifier, unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class ConversationRow(Base):
+    """A tree of messages that belongs to one person. `model` is the alias or version chosen for it."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (Index(None, "owner_id", "updated_at", "id"),)
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Identifier, ForeignKey("users.id", ondelete="CASCADE"))
+    title: Mapped[str] = mapped_column(default="")
+    model: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class MessageRow(Base):
+    """One turn. Of an answer, `generator` is the process that writes it and `saved_at` its last sign of life."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("conversation_id", "id"),
+        # No cascade along the tree: SQLite follows it a level a message, and stops at 1,000 levels.
+        ForeignKeyConstraint(["conversation_id", "parent_id"], ["messages.conversation_id", "messages.id"]),
+        CheckConstraint("role IN ('system', 'user', 'assistant')", name="role"),
+        CheckConstraint("status IN ('complete', 'generating', 'stopped', 'failed', 'interrupted')", name="status"),
+        CheckConstraint("status <> 'generating' OR generator IS NOT NULL", name="generator"),
+        CheckConstraint("parent_id <> id", name="parent"),
+        Index(None, "conversation_id", "parent_id"),
+        Index(None, "status", "saved_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(Identifier, ForeignKey("conversations.id", ondelete="CASCADE"))
+    parent_id: Mapped[str | None] = mapped_column(Identifier)
+    role: Mapped[str]
+    content: Mapped[str]
+    status: Mapped[str] = mapped_column(default="complete")
+    error_message: Mapped[str | None]
+    error_code: Mapped[str | None]
+    model: Mapped[str | None]
+    version: Mapped[str | None]
+    finish_reason: Mapped[str | None]
+    usage: Mapped[dict[str, object] | None] = mapped_column(JsonDocument)
+    generator: Mapped[str | None] = mapped_column(Identifier)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    saved_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ModelRow(Base):
+    """A named thing to ask. `languages` are BCP 47 tags."""
+
+    __tablename__ = "models"
+
+    name: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    title: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    languages: Mapped[list[str]] = mapped_column(JsonDocument, default=list)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class VersionRow(Base):
+    """One immutable build of a model. `id` is `v_` and the first 12 hex digits of its content hash.
+
+    `source` is the reference it came from, `folder` where it lies in RIXIN_HOME, `config` what its engine needs.
+    """
+
+    __tablename__ = "versions"
+    __table_args__ = (CheckConstraint("bytes >= 0", name="bytes"),)
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    model_name: Mapped[str] = mapped_column(Identifier, ForeignKey("models.name"), index=True)
+    source: Mapped[str]
+    sha256: Mapped[str | None] = mapped_column(Identifier, index=True)
+    bytes: Mapped[int] = mapped_column(default=0)
+    engine: Mapped[str]
+    format: Mapped[str]
+    licence: Mapped[str]
+    parameters: Mapped[int | None]
+    context_length: Mapped[int] = mapped_column(default=0)
+    template_hash: Mapped[str | None]
+    parents: Mapped[list[str]] = mapped_column(JsonDocument, default=list)
+    card: Mapped[dict[str, object]] = mapped_column(JsonDocument, default=dict)
+    folder: Mapped[str | None]
+    config: Mapped[dict[str, object]] = mapped_column(JsonDocument, default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class AliasRow(Base):
+    """A movable name; `canary_share` of the questions goes to the second version."""
+
+    __tablename__ = "aliases"
+    __table_args__ = (
+        CheckConstraint("canary_share >= 0 AND canary_share <= 1", name="canary_share"),
+        CheckConstraint("canary_share = 0 OR canary_version_id IS NOT NULL", name="canary"),
+    )
+
+    name: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    version_id: Mapped[str] = mapped_column(Identifier, ForeignKey("versions.id"), index=True)
+    canary_version_id: Mapped[str | None] = mapped_column(Identifier, ForeignKey("versions.id"), index=True)
+    canary_share: Mapped[float] = mapped_column(default=0.0)
+    updated_at: Mapped[datetime] = mapped_column(default=now)
