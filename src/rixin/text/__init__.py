@@ -1,5 +1,6 @@
-"""Text: decoding a stream of bytes, and stop strings."""
+"""Text: decoding a stream of bytes, stop strings, and chat templates."""
 
 from rixin.text.stream import StopFilter, Utf8Stream
+from rixin.text.template import ChatTemplate
 
-__all__ = ["StopFilter", "Utf8Stream"]
+__all__ = ["ChatTemplate", "StopFilter", "Utf8Stream"]
