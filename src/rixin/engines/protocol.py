@@ -156,12 +156,17 @@ class ToolCallDelta(Struct, frozen=True, kw_only=True, tag="tool", omit_defaults
 
 
 class Finished(Struct, frozen=True, kw_only=True, tag="finished", omit_defaults=True):
-    """Answer `index` is complete; `completion_tokens` counts all its tokens, also those not shown."""
+    """Answer `index` is complete; `completion_tokens` counts all its tokens, also those not shown.
+
+    `prompt_tokens` and `cached_tokens` replace those of Started where the engine learns them only now (`remote`).
+    """
 
     index: int = 0
     reason: FinishReason
     completion_tokens: int
     stop_sequence: str | None = None
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
 
 
 GenerateEvent = Started | Delta | ToolCallDelta | Finished
