@@ -54,6 +54,12 @@ class AuthenticationFailed(RixinError):
     code = "invalid_api_key"
 
 
+class LoginFailed(AuthenticationFailed):
+    """The name or the password is wrong, or the account is disabled; which of them is not said."""
+
+    code = "login_failed"
+
+
 class PermissionDenied(RixinError):
     """Known, but not allowed."""
 
@@ -176,6 +182,12 @@ class SettingsInvalid(RixinError):
     """A setting in `rixin.toml` or the environment can't be used."""
 
     code = "settings_invalid"
+
+
+class AddressInUse(RixinError):
+    """Another program listens on the address already."""
+
+    code = "address_in_use"
 
 
 class MigrationFailed(RixinError):

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from rixin.errors import SettingsInvalid, StoreUnavailable
-from rixin.store.failures import typed
+from rixin.store.failures import of_file, typed
 from rixin.store.migrate import migrate
 from rixin.store.postgresql import READ_OPTIONS, postgresql_engine
 from rixin.store.sqlite import sqlite_engine
@@ -51,7 +51,10 @@ class Database:
             path = None
             place = url.render_as_string(hide_password=True)
         with _typed_errors(place):
-            engine = sqlite_engine(path, busy_timeout_s) if path else postgresql_engine(url, busy_timeout_s)
+            try:
+                engine = sqlite_engine(path, busy_timeout_s) if path else postgresql_engine(url, busy_timeout_s)
+            except OSError as error:
+                raise of_file(error, place) from error
             try:
                 migrate(engine, path)
             except BaseException:
@@ -125,7 +128,7 @@ def _url(where: str | Path) -> URL:
 def _typed_errors(where: str) -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         failure = typed(error, where)
         if failure is None:
             raise

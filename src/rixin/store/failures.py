@@ -1,5 +1,6 @@
 """Errors of the database, told apart: full, busy, damaged, away."""
 
+import errno
 import sqlite3
 
 from sqlalchemy.exc import DBAPIError, StatementError, TimeoutError
@@ -8,6 +9,7 @@ from rixin.errors import NotEnoughDisk, RixinError, StoreUnavailable
 
 _BUSY = "Another process holds the database's write lock for too long."
 _FULL = "There is no room on the disk for the database; nothing was changed."
+_FREE_SPACE = "Free some space, or raise the quota or file size limit."
 _DAMAGED = "The database file is damaged."
 
 
@@ -29,12 +31,19 @@ def typed(error: Exception, where: str) -> RixinError | None:
     return _of_postgresql(error, where)
 
 
+def of_file(error: OSError, where: str) -> RixinError:
+    """The typed error for a file or folder that could not be made."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return NotEnoughDisk(_FULL, where=where, fix=_FREE_SPACE)
+    return StoreUnavailable(f"The database file can't be opened: {error.strerror}.", where=where)
+
+
 def _of_sqlite(error: sqlite3.Error, where: str) -> RixinError | None:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreUnavailable(_BUSY, where=where, fix="Try again.")
     if name == "SQLITE_FULL" or name.startswith(("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")):
-        return NotEnoughDisk(_FULL, where=where, fix="Free some space, or raise the quota or file size limit.")
+        return NotEnoughDisk(_FULL, where=where, fix=_FREE_SPACE)
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return StoreUnavailable(_DAMAGED, where=where, fix="Restore it from a backup.")
     if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
