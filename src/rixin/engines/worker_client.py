@@ -1,0 +1,258 @@
+"""The server's side of a worker process: starts it, speaks with it, and starts it again when it dies."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import TypeVar
+
+from msgspec import structs
+
+from rixin.engines.protocol import (
+    Capabilities,
+    Embeddings,
+    Finished,
+    GenerateEvent,
+    GenerateRequest,
+    Score,
+    ScoreRequest,
+)
+from rixin.engines.wire import (
+    LENGTH_BYTES,
+    Cancel,
+    Command,
+    Embed,
+    Events,
+    Failed,
+    Generate,
+    Load,
+    Loaded,
+    Reply,
+    ScoreAll,
+    Scores,
+    Tokenize,
+    Tokens,
+    Vectors,
+    decode_reply,
+    frame,
+    raised,
+)
+from rixin.errors import EngineDied, EngineUnavailable, RixinError
+
+DEATHS_ALLOWED = 3
+WITHIN_S = 60.0
+CLOSE_S = 5.0
+
+log = logging.getLogger(__name__)
+
+Inbox = asyncio.Queue[GenerateEvent | Reply | RixinError]
+R = TypeVar("R", Tokens, Scores, Vectors)
+
+
+class WorkerClient:
+    """One worker process as an Engine. Requests during a restart wait for it; three deaths in a minute end it."""
+
+    def __init__(self, load: Load, *, name: str) -> None:
+        self._load = load
+        self._name = name
+        self._ids = itertools.count()
+        self._requests: dict[str, Inbox] = {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._ready = asyncio.Event()
+        self._capabilities: Capabilities | None = None
+        self._reason: str | None = f"{name} has not been started."
+        self._stopped: RixinError | None = None
+        self._deaths: list[float] = []
+        self._life: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the process and wait until it can answer. Raises what the load raised, or EngineUnavailable."""
+        if self._life is None or self._life.done():
+            self._stopped = None
+            self._deaths.clear()
+            self._life = asyncio.create_task(self._live(), name=f"worker of {self._name}")
+        await self._until_ready()
+
+    def capabilities(self) -> Capabilities:
+        if self._capabilities is None:
+            raise EngineUnavailable(f"{self._name} has not been started.")
+        return self._capabilities
+
+    def failure(self) -> str | None:
+        return self._reason
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id; None while there is none."""
+        return self._process.pid if self._process else None
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent]:
+        await self._until_ready()
+        id = str(next(self._ids))
+        inbox = self._open(id)
+        unfinished = request.n
+        try:
+            await self._send(Generate(structs.replace(request, id=id)))
+            while unfinished:
+                event = await inbox.get()
+                if isinstance(event, RixinError):
+                    unfinished = 0
+                    raise event
+                if isinstance(event, Finished):
+                    unfinished -= 1
+                yield event  # type: ignore[misc]  # events only: replies go to `_ask`
+        finally:
+            del self._requests[id]
+            if unfinished:
+                self._send_soon(Cancel(id))
+
+    async def tokenize(self, text: str) -> tuple[int, ...]:
+        return (await self._ask(lambda id: Tokenize(id, text), Tokens)).tokens
+
+    async def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
+        return list((await self._ask(lambda id: ScoreAll(id, tuple(requests)), Scores)).scores)
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        return (await self._ask(lambda id: Embed(id, tuple(texts)), Vectors)).embeddings
+
+    async def close(self) -> None:
+        """End the process; requests still in flight get EngineUnavailable."""
+        self._stop(EngineUnavailable(f"{self._name} was closed."))
+        process, life = self._process, self._life
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), CLOSE_S)
+        if life is not None:
+            life.cancel()
+            await asyncio.gather(life, return_exceptions=True)
+
+    async def _ask(self, command: Callable[[str], Command], kind: type[R]) -> R:
+        await self._until_ready()
+        id = str(next(self._ids))
+        inbox = self._open(id)
+        answered = False
+        try:
+            await self._send(command(id))
+            reply = await inbox.get()
+            answered = True
+            if isinstance(reply, RixinError):
+                raise reply
+            assert isinstance(reply, kind)
+            return reply
+        finally:
+            del self._requests[id]
+            if not answered:
+                self._send_soon(Cancel(id))
+
+    def _open(self, id: str) -> Inbox:
+        inbox: Inbox = asyncio.Queue()
+        self._requests[id] = inbox
+        return inbox
+
+    async def _until_ready(self) -> None:
+        while not self._ready.is_set():
+            if self._stopped is not None:
+                raise self._stopped
+            if self._life is None:
+                raise EngineUnavailable(f"{self._name} has not been started.")
+            waiting = asyncio.create_task(self._ready.wait())
+            await asyncio.wait([waiting, self._life], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+
+    def _send_soon(self, command: Command) -> None:
+        pipe = self._process.stdin if self._process else None
+        if self._ready.is_set() and pipe is not None and not pipe.is_closing():
+            pipe.write(frame(command))
+
+    async def _send(self, command: Command) -> None:
+        process = self._process
+        if process is None or process.stdin is None:
+            raise EngineDied(f"{self._name} ended before it could take the request.", fix="Send it again.")
+        try:
+            process.stdin.write(frame(command))
+            await process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            raise EngineDied(f"{self._name} ended before it could take the request.", fix="Send it again.") from None
+
+    async def _live(self) -> None:
+        """Run the process, again after each death, until it may not be started any more."""
+        while self._stopped is None:
+            try:
+                await self._one_life()
+            finally:
+                self._ready.clear()
+                process, self._process = self._process, None
+                if process is not None and process.returncode is None:
+                    process.kill()
+                    await process.wait()
+            if self._stopped is None:
+                self._died(process.returncode if process else None)
+
+    async def _one_life(self) -> None:
+        self._process = process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "rixin.engines.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(frame(self._load))
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionResetError):
+            while True:
+                header = await process.stdout.readexactly(LENGTH_BYTES)
+                body = await process.stdout.readexactly(int.from_bytes(header, "little"))
+                self._receive(decode_reply(body))
+        await process.wait()
+
+    def _receive(self, reply: Reply) -> None:
+        if isinstance(reply, Events):
+            for id, event in reply.items:
+                if inbox := self._requests.get(id):
+                    inbox.put_nowait(event)
+        elif isinstance(reply, Loaded):
+            self._capabilities = reply.capabilities
+            self._reason = None
+            self._ready.set()
+        elif isinstance(reply, Failed):
+            error = raised(reply)
+            if not reply.id and not self._ready.is_set():
+                self._stop(error)  # it can't be loaded: to try again would end the same
+            elif inbox := self._requests.get(reply.id):
+                inbox.put_nowait(error)
+        elif inbox := self._requests.get(reply.id):
+            inbox.put_nowait(reply)
+
+    def _died(self, status: int | None) -> None:
+        how = f"killed by signal {-status}" if status is not None and status < 0 else f"exit status {status}"
+        now = time.monotonic()
+        self._deaths = [death for death in self._deaths if now - death < WITHIN_S] + [now]
+        log.error("The process of %s ended (%s); death %d within a minute.", self._name, how, len(self._deaths))
+        if len(self._deaths) >= DEATHS_ALLOWED:
+            self._stop(
+                EngineUnavailable(
+                    f"{self._name} died {DEATHS_ALLOWED} times in a minute (last: {how}), so it was stopped.",
+                    fix="The server's log says why; start Rixin again, or choose another model.",
+                )
+            )
+            return
+        self._reason = f"{self._name} died ({how}) and is starting again."
+        self._fail_all(EngineDied(f"{self._name} died while it answered ({how}).", fix="It restarts; ask again."))
+
+    def _stop(self, error: RixinError) -> None:
+        if self._stopped is None:
+            self._stopped = error
+            self._reason = error.message
+        self._ready.clear()
+        self._fail_all(error)
+
+    def _fail_all(self, error: RixinError) -> None:
+        for inbox in self._requests.values():
+            inbox.put_nowait(error)
