@@ -1,6 +1,26 @@
 """What a person or a program talks to: requests composed into what engines understand."""
 
-from rixin.assistants.compose import compose_chat, sampling
+from rixin.assistants.answers import AnswerEvent, Answers, Done, Snapshot, TextDelta
+from rixin.assistants.compose import compose_chat, compose_thread, sampling
+from rixin.assistants.conversations import Conversations
+from rixin.assistants.messages import Conversation, ConversationPage, Message, MessageError, Usage
 from rixin.assistants.requests import ChatRequest, GenerationFields
 
-__all__ = ["ChatRequest", "GenerationFields", "compose_chat", "sampling"]
+__all__ = [
+    "AnswerEvent",
+    "Answers",
+    "ChatRequest",
+    "Conversation",
+    "ConversationPage",
+    "Conversations",
+    "Done",
+    "GenerationFields",
+    "Message",
+    "MessageError",
+    "Snapshot",
+    "TextDelta",
+    "Usage",
+    "compose_chat",
+    "compose_thread",
+    "sampling",
+]

@@ -1,0 +1,130 @@
+"""One answer while it is made: its text so far, its times and counts, and those who wait for more."""
+
+import asyncio
+import time
+
+import msgspec
+
+from rixin.assistants.drafts import HEARTBEAT_S, Ending
+from rixin.assistants.messages import Message, MessageError, Status, Usage
+from rixin.engines.protocol import Delta, Finished, GenerateEvent, Started
+
+
+class Progress:
+    """Listeners keep a place in `pieces` instead of a queue, so a slow one costs nothing and misses nothing."""
+
+    def __init__(self, answer: Message) -> None:
+        self.answer = answer
+        self.pieces: list[str] = []
+        self.ending: Ending | None = None
+        self.closed = False  # the ending was saved, or at least tried to be
+        self.saved_pieces = 0
+        self.saved_at = time.monotonic()
+        self._changed = asyncio.Event()
+        self._began = time.monotonic()
+        self._first_token: float | None = None
+        self._prompt_tokens = 0
+        self._cached_tokens = 0
+        self._completion_tokens = 0
+        self.finish_reason: str | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    def needs_saving(self) -> bool:
+        """Whether there is new text, or it is time for a sign of life."""
+        return len(self.pieces) > self.saved_pieces or time.monotonic() - self.saved_at > HEARTBEAT_S
+
+    def saved(self, pieces: int) -> None:
+        """The first `pieces` pieces are in the database now."""
+        self.saved_pieces = pieces
+        self.saved_at = time.monotonic()
+
+    def take(self, event: GenerateEvent) -> None:
+        """Take one event of the engine in."""
+        match event:
+            case Started():
+                self._prompt_tokens = event.prompt_tokens
+                self._cached_tokens = event.cached_tokens
+            case Delta(index=0):
+                if self._first_token is None and (event.tokens or event.text):
+                    self._first_token = time.monotonic()
+                self._completion_tokens += event.tokens
+                if event.text:
+                    self.pieces.append(_storable(event.text))
+                    self._wake()
+            case Finished(index=0):
+                self.finish_reason = event.reason
+                self._completion_tokens = event.completion_tokens
+                if event.prompt_tokens is not None:
+                    self._prompt_tokens = event.prompt_tokens
+                if event.cached_tokens is not None:
+                    self._cached_tokens = event.cached_tokens
+
+    def end(self, status: Status, error: MessageError | None = None) -> None:
+        """No more events come."""
+        self.ending = Ending(
+            status=status,
+            content=self.text,
+            error=error and MessageError(message=_storable(error.message), code=error.code),
+            finish_reason=self.finish_reason,
+            usage=self._usage(time.monotonic()),
+        )
+
+    def close(self) -> None:
+        """Let the listeners see the end."""
+        self.closed = True
+        self._wake()
+
+    async def more(self, since: int) -> tuple[str, int]:
+        """The text of the pieces from `since` on, and the place after it; waits for some, or gives "" at the end."""
+        while len(self.pieces) <= since and not self.closed:
+            await self._changed.wait()
+        return "".join(self.pieces[since:]), len(self.pieces)
+
+    async def last(self) -> Message:
+        """The whole answer, when it is closed."""
+        while not self.closed:
+            await self._changed.wait()
+        return self.message()
+
+    def message(self) -> Message:
+        """The answer as it is now."""
+        if self.ending is None:
+            return msgspec.structs.replace(self.answer, content=self.text)
+        return msgspec.structs.replace(
+            self.answer,
+            content=self.ending.content,
+            status=self.ending.status,
+            error=self.ending.error,
+            finish_reason=self.ending.finish_reason,
+            usage=self.ending.usage,
+        )
+
+    def _usage(self, ended: float) -> Usage:
+        first = self._first_token
+        after_first = self._completion_tokens - 1
+        speed = after_first / (ended - first) if first is not None and after_first > 0 and ended > first else None
+        return Usage(
+            prompt_tokens=self._prompt_tokens,
+            cached_tokens=self._cached_tokens,
+            completion_tokens=self._completion_tokens,
+            first_token_ms=None if first is None else round((first - self._began) * 1000, 1),
+            duration_ms=round((ended - self._began) * 1000, 1),
+            tokens_per_second=None if speed is None else round(speed, 1),
+        )
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _storable(text: str) -> str:
+    """A model may emit what no database column holds: U+0000 and lone surrogates become U+FFFD."""
+    text = text.replace("\0", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
