@@ -92,7 +92,7 @@ class Answers:
         self._cancel(message_id)
         return await progress.last()
 
-    async def subscribe(self, message_id: str) -> AsyncIterator[AnswerEvent]:
+    async def subscribe(self, message_id: str) -> AsyncGenerator[AnswerEvent]:
         """One Snapshot, then TextDeltas, then one Done. The caller checks first whose answer it is.
 
         A listener that is slow gets more text at once. An answer that another process makes, or that has not

@@ -1,9 +1,10 @@
 """An OpenAI request → the GenerateRequest of it: roles, parts, tools and sampling, each refused by its own name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Raw
 
+from rixin.assistants.messages import Message as Turn
 from rixin.assistants.requests import NOTHING, ChatMessage, ChatRequest, GenerationFields, NamedToolChoice, ToolSpec
 from rixin.engines.protocol import ChatPrompt, GenerateRequest, Message, Sampling, Tool, ToolCall
 from rixin.errors import InvalidRequest
@@ -15,6 +16,10 @@ REFUSED = {
     "moderation": "It is not available here.",
     "web_search_options": "There is no web search here.",
 }
+# What people chat with unless they choose: the middle of what Qwen's and SmolLM's cards recommend. A program
+# gets the OpenAI API's default of 1.
+TEMPERATURE = 0.6
+TOP_P = 0.9
 NO_ARGUMENTS = '{"type":"object","properties":{}}'
 
 
@@ -73,6 +78,21 @@ def sampling(
         ignore_eos=bool(request.ignore_eos),
         logprobs=logprobs,
         json_schema=json_schema,
+    )
+
+
+def compose_thread(
+    thread: Sequence[Turn], request_id: str, *, temperature: float | None = None, max_tokens: int | None = None
+) -> GenerateRequest:
+    """A person's conversation, from its root to the question. Answers that stayed empty are left out."""
+    return GenerateRequest(
+        id=request_id,
+        prompt=ChatPrompt(
+            messages=tuple(Message(role=turn.role, content=turn.content) for turn in thread if turn.content)
+        ),
+        sampling=Sampling(
+            max_tokens=max_tokens, temperature=TEMPERATURE if temperature is None else temperature, top_p=TOP_P
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """What runs a Version: the Engine protocol and the pool of running engines."""
 
-from rixin.engines.pool import EngineKind, EnginePool, EngineStatus
+from rixin.engines.pool import EngineKind, EnginePool, EngineState, EngineStatus
 from rixin.engines.protocol import (
     Alternative,
     Capabilities,
@@ -34,6 +34,7 @@ __all__ = [
     "Engine",
     "EngineKind",
     "EnginePool",
+    "EngineState",
     "EngineStatus",
     "FinishReason",
     "Finished",

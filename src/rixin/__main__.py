@@ -1,0 +1,5 @@
+"""`python -m rixin` is `rixin`."""
+
+from rixin.cli import main
+
+main()

@@ -1,0 +1,38 @@
+"""The `rixin` command. Each noun is a file, imported only when it is asked for."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App
+
+from rixin import __version__
+from rixin.errors import RixinError
+
+app = App(
+    name="rixin",
+    help="Rixin (日新): an organisation's own ChatGPT, private and on one machine.",
+    version=__version__,
+    version_flags=["--version"],
+)
+app.command("rixin.cli.up:up", name="up", help="Start the server, with its model and its page.")
+app.command("rixin.cli.chat:chat", name="chat", help="Talk with a model in the terminal.")
+app.command("rixin.cli.ask:ask", name="ask", help="Ask one question; the answer goes to standard output.")
+app.command("rixin.cli.models:app", name="models", help="Pull, list, show, verify, remove and name models.")
+app.command("rixin.cli.keys:app", name="keys", help="Make, list and revoke API keys.")
+app.command("rixin.cli.doctor:doctor", name="doctor", help="What machine this is, what is used of it, what would help.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command. A RixinError is one line and exit status 1; Ctrl-C is 130, without a traceback."""
+    try:
+        app(sys.argv[1:] if arguments is None else list(arguments))
+    except RixinError as error:
+        print(f"rixin: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of the pipe has had enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

@@ -1,0 +1,78 @@
+"""The application: routes, layers around them, and its life."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+import rixin
+from rixin.http.body import BoundedBody
+from rixin.http.console import console_router
+from rixin.http.describe import openapi_document
+from rixin.http.envelope import Envelope, own_hosts
+from rixin.http.errors import install_error_handlers
+from rixin.http.openai import openai_router
+from rixin.http.pages import Pages
+from rixin.http.serving import Serving
+from rixin.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = (
+    "`/v1` is the OpenAI API, for programs with an API key. `/api` is what the page uses, with a session cookie and "
+    "the X-CSRF-Token header. Every failure is an OpenAI error object."
+)
+
+Background = Callable[[], Coroutine[Any, Any, None]]
+
+
+def create_app(workspace: Workspace, *, background: Background | None = None) -> ASGIApp:
+    """The ASGI application of an open Workspace; its lifespan starts and ends what the Workspace runs.
+
+    `background` runs beside the server from its start: `rixin up` loads the model there.
+    """
+    app = routes(workspace, background)
+    bounded = BoundedBody(app, max_bytes=workspace.settings.max_body_bytes)
+    settings = workspace.settings
+    return Envelope(bounded, hosts=own_hosts(settings.host, settings.public_url), public_url=settings.public_url)
+
+
+def routes(workspace: Workspace | None, background: Background | None = None) -> FastAPI:
+    """The routes alone; without a Workspace they can be described, but not called."""
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncGenerator[None]:
+        assert workspace is not None
+        async with workspace.running():
+            task = asyncio.create_task(background()) if background is not None else None
+            try:
+                yield
+            finally:
+                if task is not None:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+
+    app = FastAPI(
+        title="Rixin",
+        version=rixin.__version__,
+        description=DESCRIPTION,
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
+    if workspace is not None:
+        app.state.workspace = workspace
+        app.state.serving = Serving(workspace)
+    install_error_handlers(app)
+    app.include_router(openai_router)
+    app.include_router(console_router)
+    app.router.default = Pages()  # not a mount: that would also take another method on a known route, a 405
+    return app

@@ -1,0 +1,11 @@
+"""The routes that the page uses, and the two that a supervisor asks."""
+
+from fastapi import APIRouter
+
+from rixin.http.console import conversations, health, keys, models, session, users
+
+console_router = APIRouter()
+for part in (session, users, keys, models, conversations, health):
+    console_router.include_router(part.router)
+
+__all__ = ["console_router"]

@@ -1,0 +1,218 @@
+"""Conversations: the tree of messages is kept on the server, and answers are made there whoever listens."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from rixin.assistants import (
+    AnswerEvent,
+    Conversation,
+    ConversationPage,
+    Done,
+    Message,
+    Snapshot,
+    TextDelta,
+    compose_thread,
+)
+from rixin.http.body import JsonBody
+from rixin.http.console.wire import (
+    AnotherAnswer,
+    AnswerOf,
+    Asked,
+    ConversationChanges,
+    NewConversation,
+    Question,
+    WholeConversation,
+    whole,
+)
+from rixin.http.describe import describe
+from rixin.http.identity import Visitor, visitor
+from rixin.http.reply import json_answer
+from rixin.http.serving import Serving, Target, serving
+from rixin.http.stream import EventStream, named_event
+
+router = APIRouter(tags=["conversations"])
+NEW = JsonBody(NewConversation)
+CHANGES = JsonBody(ConversationChanges)
+QUESTION = JsonBody(Question)
+AGAIN = JsonBody(AnotherAnswer)
+
+Person = Annotated[Visitor, Depends(visitor)]
+Server = Annotated[Serving, Depends(serving)]
+
+STREAM = """Events `snapshot` (a Snapshot) first, `delta` (a TextDelta) while text comes, `done` (a Done) last."""
+
+
+@router.get(
+    "/api/conversations", summary="One's conversations, newest first", openapi_extra=describe(answer=ConversationPage)
+)
+async def list_conversations(
+    person: Person,
+    server: Server,
+    cursor: Annotated[str | None, Query(max_length=512)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 30,
+) -> Response:
+    conversations = server.workspace.conversations
+    return json_answer(await run_sync(lambda: conversations.page(person.user.id, cursor=cursor, limit=limit)))
+
+
+@router.post(
+    "/api/conversations",
+    status_code=201,
+    summary="Begin a conversation",
+    openapi_extra=describe(body=NewConversation, answer=Conversation, status=201),
+)
+async def create_conversation(request: Request, person: Person, server: Server) -> Response:
+    body = await NEW.read_strictly(request)
+    if body.model is not None:
+        await server.target(body.model)
+    conversations = server.workspace.conversations
+    return json_answer(await run_sync(lambda: conversations.create(person.user.id, model=body.model)), 201)
+
+
+@router.get(
+    "/api/conversations/{conversation_id}",
+    summary="A conversation with all its messages",
+    openapi_extra=describe(answer=WholeConversation),
+)
+async def read_conversation(conversation_id: str, person: Person, server: Server) -> Response:
+    conversations = server.workspace.conversations
+    conversation = await run_sync(conversations.get, person.user.id, conversation_id)
+    return json_answer(whole(conversation, await run_sync(conversations.messages, person.user.id, conversation_id)))
+
+
+@router.patch(
+    "/api/conversations/{conversation_id}",
+    summary="Rename it, or choose its model",
+    openapi_extra=describe(body=ConversationChanges, answer=Conversation),
+)
+async def update_conversation(conversation_id: str, request: Request, person: Person, server: Server) -> Response:
+    body = await CHANGES.read_strictly(request)
+    if body.model is not None:
+        await server.target(body.model)
+    update = server.workspace.conversations.update
+    return json_answer(
+        await run_sync(lambda: update(person.user.id, conversation_id, title=body.title, model=body.model))
+    )
+
+
+@router.delete(
+    "/api/conversations/{conversation_id}",
+    status_code=204,
+    summary="Remove it with all its messages",
+    openapi_extra=describe(status=204),
+)
+async def delete_conversation(conversation_id: str, person: Person, server: Server) -> Response:
+    await run_sync(server.workspace.conversations.delete, person.user.id, conversation_id)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/api/conversations/{conversation_id}/messages",
+    status_code=201,
+    summary="Ask; the answer is made in the background",
+    openapi_extra=describe(body=Question, answer=Asked, status=201),
+)
+async def ask(conversation_id: str, request: Request, person: Person, server: Server) -> Response:
+    body = await QUESTION.read_strictly(request)
+    house = server.workspace
+    target = await _target(server, person, conversation_id, body.model)
+    question, answer = await run_sync(
+        lambda: house.conversations.ask(
+            person.user.id,
+            conversation_id,
+            parent_id=body.parent_id,
+            content=body.content,
+            model=target.model,
+            version=target.version.id,
+        )
+    )
+    await _begin(server, person, target, question, answer, body.temperature, body.max_tokens)
+    return json_answer(Asked(user=question, answer=answer), 201)
+
+
+@router.post(
+    "/api/conversations/{conversation_id}/messages/{message_id}/regenerate",
+    status_code=201,
+    summary="Answer once more, beside the old answer",
+    openapi_extra=describe(body=AnotherAnswer, answer=AnswerOf, status=201),
+)
+async def regenerate(
+    conversation_id: str, message_id: str, request: Request, person: Person, server: Server
+) -> Response:
+    body = await AGAIN.read_strictly(request)
+    house = server.workspace
+    target = await _target(server, person, conversation_id, body.model)
+    answer = await run_sync(
+        lambda: house.conversations.regenerate(
+            person.user.id, conversation_id, message_id, model=target.model, version=target.version.id
+        )
+    )
+    question = await run_sync(house.conversations.message, person.user.id, conversation_id, str(answer.parent_id))
+    await _begin(server, person, target, question, answer)
+    return json_answer(AnswerOf(answer=answer), 201)
+
+
+@router.post(
+    "/api/conversations/{conversation_id}/messages/{message_id}/stop",
+    summary="End an answer where it is",
+    openapi_extra=describe(answer=AnswerOf),
+)
+async def stop(conversation_id: str, message_id: str, person: Person, server: Server) -> Response:
+    house = server.workspace
+    await run_sync(house.conversations.message, person.user.id, conversation_id, message_id)
+    return json_answer(AnswerOf(answer=await house.answers.stop(message_id)))
+
+
+@router.get(
+    "/api/conversations/{conversation_id}/messages/{message_id}/stream",
+    summary="An answer while it is made",
+    openapi_extra=describe(stream=STREAM, events=(Snapshot, TextDelta, Done)),
+)
+async def stream(conversation_id: str, message_id: str, person: Person, server: Server) -> Response:
+    house = server.workspace
+    await run_sync(house.conversations.message, person.user.id, conversation_id, message_id)
+    return EventStream(_told(server, message_id), heartbeat_s=server.heartbeat_s)
+
+
+async def _target(server: Serving, person: Visitor, conversation_id: str, model: str | None) -> Target:
+    """The model asked for, else the conversation's, else the default."""
+    if model is None:
+        conversation = await run_sync(server.workspace.conversations.get, person.user.id, conversation_id)
+        model = conversation.model or server.workspace.default_alias
+    return await server.target(model)
+
+
+async def _begin(
+    server: Serving,
+    person: Visitor,
+    target: Target,
+    question: Message,
+    answer: Message,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+) -> None:
+    house = server.workspace
+    thread = await run_sync(house.conversations.path, person.user.id, question.conversation_id, question.id)
+    work = compose_thread(thread, answer.id, temperature=temperature, max_tokens=max_tokens)
+    house.answers.begin(answer, server.generate(target, work))
+
+
+async def _told(server: Serving, message_id: str) -> AsyncGenerator[bytes]:
+    async with aclosing(server.workspace.answers.subscribe(message_id)) as events:
+        async for one in events:
+            yield _encoded(one)
+
+
+def _encoded(one: AnswerEvent) -> bytes:
+    match one:
+        case Snapshot():
+            return named_event("snapshot", one)
+        case TextDelta():
+            return named_event("delta", one)
+        case Done():
+            return named_event("done", one)

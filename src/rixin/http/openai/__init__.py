@@ -1,0 +1,11 @@
+"""The OpenAI-compatible routes."""
+
+from fastapi import APIRouter
+
+from rixin.http.openai import chat, completions, embeddings, models
+
+openai_router = APIRouter(tags=["openai"])
+for part in (models, chat, completions, embeddings):
+    openai_router.include_router(part.router)
+
+__all__ = ["openai_router"]

@@ -1,0 +1,62 @@
+"""From a model's name to the events of its engine: what the `/v1` routes share."""
+
+import re
+import secrets
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from anyio.to_thread import run_sync
+from fastapi import Request
+
+from rixin.engines import GenerateEvent, GenerateRequest
+from rixin.models import Version
+from rixin.workspace import Workspace
+
+_PLAIN = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+@dataclass(frozen=True)
+class Target:
+    """The name that was asked for, and the Version behind it."""
+
+    model: str
+    version: Version
+
+
+class Serving:
+    """The `/v1` routes' view of the Workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.heartbeat_s = workspace.settings.heartbeat_s
+
+    async def target(self, model: str) -> Target:
+        """Raises ModelNotFound."""
+        return Target(model, await run_sync(self.workspace.models.resolve, model))
+
+    async def generate(self, target: Target, work: GenerateRequest) -> AsyncGenerator[GenerateEvent]:
+        """The engine's events; leaving the generator frees the engine's slot and the pool's place."""
+        async with self.workspace.engines.lease(target.version) as engine, aclosing(engine.generate(work)) as events:
+            async for one in events:
+                yield one
+
+
+def serving(request: Request) -> Serving:
+    server: Serving = request.app.state.serving
+    return server
+
+
+def new_completion_id(prefix: str) -> str:
+    return f"{prefix}-{secrets.token_hex(12)}"
+
+
+def now_s() -> int:
+    return int(time.time())
+
+
+def ignored_header(fields: Iterable[str]) -> dict[str, str]:
+    """Fields that nobody here knows are named to the caller: a misspelt one must not vanish silently."""
+    names = [_PLAIN.sub("_", field)[:64] for field in list(fields)[:32]]
+    return {"x-rixin-ignored": ", ".join(names)} if names else {}

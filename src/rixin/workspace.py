@@ -1,0 +1,78 @@
+"""One organisation's Rixin, opened: its settings, its database and every service on it."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from rixin.assistants import Answers, Conversations
+from rixin.engines import Engine, EngineKind, EnginePool
+from rixin.gateway import Accounts, Keys
+from rixin.models import Registry, Version
+from rixin.settings import Settings, load_settings
+from rixin.store import Database
+
+DATABASE_FILE = "rixin.db"
+DEFAULT_ALIAS = "chat"
+ANSWERS_GRACE_S = 5.0
+
+
+class Workspace:
+    """Everything in it can be used at once; answers and engines need `running()` in an event loop."""
+
+    def __init__(self, settings: Settings, *, kinds: Mapping[str, EngineKind[Version]] | None = None) -> None:
+        """`kinds` are the engines by name; None takes all that Rixin has."""
+        settings.home.mkdir(parents=True, exist_ok=True)
+        self.settings = settings
+        self.default_alias = DEFAULT_ALIAS
+        url = settings.database_url
+        self.database = Database.open(settings.home / DATABASE_FILE if url is None else url.get_secret_value())
+        self.models = Registry(self.database, settings)
+        self.keys = Keys(self.database)
+        self.accounts = Accounts(self.database, self.keys)
+        self.conversations = Conversations(self.database)
+        self.answers = Answers(self.database)
+        self.engines = EnginePool(engine_kinds() if kinds is None else kinds, max_engines=settings.max_engines)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[Self]:
+        """Answers can be made and engines be loaded within; at its end answers under way are saved, engines closed."""
+        await self.answers.start()
+        try:
+            yield self
+        finally:
+            await self.answers.close(grace_s=ANSWERS_GRACE_S)
+            await self.engines.close()
+
+    def close(self) -> None:
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def engine_kinds() -> dict[str, EngineKind[Version]]:
+    """Every engine that Rixin has. Each is imported when the first Version needs it."""
+    return {"remote": EngineKind(_remote, counted=False)}
+
+
+def _remote(version: Version) -> Engine:
+    from rixin.engines.remote import RemoteConfig, RemoteEngine
+
+    return RemoteEngine(msgspec.convert(version.config, RemoteConfig))
+
+
+def open_workspace(home: Path | str | None = None) -> Workspace:
+    """Open the Workspace at `home` (default: RIXIN_HOME, then ~/.rixin), creating it if it isn't there.
+
+    Use it as a context manager. Raises SettingsInvalid, StoreUnavailable, MigrationFailed.
+    """
+    return Workspace(load_settings(home))
