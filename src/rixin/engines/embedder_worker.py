@@ -1,0 +1,80 @@
+"""What an embedder's process does: takes turns between requests, so that a long one holds up no short one."""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rixin.engines.protocol import Capabilities, Embeddings
+from rixin.engines.sentence_encoder import DIMENSIONS, MAX_TOKENS, SentenceEncoder
+from rixin.engines.wire import Cancel, Command, Embed, Generate, Load, Loaded, Outbox, Vectors, failed
+from rixin.errors import InvalidRequest, RixinError
+
+TURN_TOKENS = 4096  # about 0.1 s on one core
+
+
+@dataclass
+class _Job:
+    id: str
+    tokens: list[list[int]]
+    done: int = 0
+    rows: list[bytes] = field(default_factory=list)
+
+    def turn(self, encoder: SentenceEncoder) -> bool:
+        """Embed the next few texts; whether that was the last of them."""
+        end, budget = self.done, TURN_TOKENS
+        while end < len(self.tokens) and (budget > 0 or end == self.done):
+            budget -= len(self.tokens[end])
+            end += 1
+        self.rows.append(encoder.vectors(self.tokens[self.done : end]))
+        self.done = end
+        return end == len(self.tokens)
+
+    def result(self) -> Vectors:
+        count = sum(map(len, self.tokens))
+        return Vectors(self.id, Embeddings(vectors=b"".join(self.rows), dimensions=DIMENSIONS, tokens=count))
+
+
+def serve(commands: Iterator[Command], outbox: Outbox) -> None:
+    """Answer until the commands end."""
+    encoder = SentenceEncoder()
+    arrived: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(commands, arrived), daemon=True).start()
+    outbox.send(Loaded(Capabilities(embed=True, dimensions=DIMENSIONS, context_length=MAX_TOKENS)))
+    jobs: deque[_Job] = deque()
+    while True:
+        while not jobs or not arrived.empty():
+            command = arrived.get()
+            if command is None:
+                return
+            if isinstance(command, Cancel):
+                jobs = deque(job for job in jobs if job.id != command.id)
+            elif job := _begun(command, encoder, outbox):
+                jobs.append(job)
+        job = jobs.popleft()
+        if job.turn(encoder):
+            outbox.send(job.result())
+        else:
+            jobs.append(job)
+
+
+def _read(commands: Iterator[Command], arrived: "queue.SimpleQueue[Command | None]") -> None:
+    try:
+        for command in commands:
+            arrived.put(command)
+    finally:
+        arrived.put(None)
+
+
+def _begun(command: Command, encoder: SentenceEncoder, outbox: Outbox) -> _Job | None:
+    if isinstance(command, Load | Cancel):
+        return None
+    id = command.request.id if isinstance(command, Generate) else command.id
+    try:
+        if not isinstance(command, Embed):
+            raise InvalidRequest("This model makes embeddings only.", param="model")
+        return _Job(id, encoder.tokens(command.texts))
+    except RixinError as error:
+        outbox.send(failed(id, error))
+        return None
