@@ -1,0 +1,136 @@
+import {
+  type InfiniteData,
+  MutationCache,
+  QueryCache,
+  QueryClient,
+  useInfiniteQuery,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
+import { useCallback } from "react";
+import { onConnectionChange } from "./connection";
+import * as api from "./console";
+import { ApiError, Unreachable } from "./http";
+import type { Conversation, ConversationPage, ConversationWithMessages, Message } from "./types";
+
+export const keys = {
+  session: ["session"],
+  models: ["models"],
+  conversations: ["conversations"],
+  conversation: (id: string) => ["conversation", id],
+  apiKeys: ["keys"],
+  users: ["users"],
+} as const;
+
+/** A model that is being loaded is looked at again after this long. */
+const MODELS_LOADING_MS = 2000;
+const MODELS_MS = 60_000;
+
+function makeClient(): QueryClient {
+  const client: QueryClient = new QueryClient({
+    queryCache: new QueryCache({ onError: (error, query) => signedOut(error, query.queryKey) }),
+    mutationCache: new MutationCache({ onError: (error) => signedOut(error, []) }),
+    defaultOptions: {
+      // Whether the server is there is known from src/api/connection.ts, not guessed from the network card.
+      queries: { networkMode: "always", refetchOnWindowFocus: false, staleTime: 30_000, retry: false },
+      mutations: { networkMode: "always", retry: false },
+    },
+  });
+  function signedOut(error: unknown, queryKey: readonly unknown[]) {
+    if (error instanceof ApiError && [401, 403].includes(error.status) && queryKey[0] !== keys.session[0]) {
+      void client.invalidateQueries({ queryKey: keys.session });
+    }
+  }
+  onConnectionChange((reachable) => {
+    if (reachable) void client.invalidateQueries();
+  });
+  return client;
+}
+
+export const queryClient = makeClient();
+
+export const useSession = () =>
+  useQuery({ queryKey: keys.session, queryFn: api.getSession, staleTime: Number.POSITIVE_INFINITY });
+
+export const useModels = () =>
+  useQuery({
+    queryKey: keys.models,
+    queryFn: api.listModels,
+    refetchInterval: ({ state }) =>
+      state.data?.some((model) => model.state === "loading") ? MODELS_LOADING_MS : MODELS_MS,
+  });
+
+export const useConversations = () =>
+  useInfiniteQuery({
+    queryKey: keys.conversations,
+    queryFn: ({ pageParam }) => api.listConversations(pageParam),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next,
+  });
+
+export const useConversation = (id: string | null) =>
+  useQuery({
+    queryKey: keys.conversation(id ?? ""),
+    queryFn: () => api.getConversation(id ?? ""),
+    enabled: id !== null,
+    // Another window, or the server's own end of an answer, may have changed it.
+    staleTime: 0,
+    retry: (failures, error) =>
+      failures < 2 && !(error instanceof ApiError) && !(error instanceof Unreachable),
+  });
+
+export const useKeys = () => useQuery({ queryKey: keys.apiKeys, queryFn: api.listKeys });
+
+export const useUsers = () => useQuery({ queryKey: keys.users, queryFn: api.listUsers });
+
+/** Put messages into a conversation that is already here: new ones at the end, known ones in their place. */
+export function withMessages(
+  conversation: ConversationWithMessages,
+  messages: readonly Message[],
+): ConversationWithMessages {
+  const fresh = new Map(messages.map((message) => [message.id, message]));
+  const known = conversation.messages.map((message) => {
+    const replacement = fresh.get(message.id);
+    fresh.delete(message.id);
+    return replacement ?? message;
+  });
+  return { ...conversation, messages: [...known, ...fresh.values()] };
+}
+
+export function useStoreMessages(): (conversation: string, ...messages: Message[]) => void {
+  const client = useQueryClient();
+  return useCallback(
+    (conversation, ...messages) => {
+      client.setQueryData<ConversationWithMessages>(keys.conversation(conversation), (held) =>
+        held === undefined ? held : withMessages(held, messages),
+      );
+    },
+    [client],
+  );
+}
+
+/** Put a changed conversation into the list and into its own page. */
+export function useStoreConversation(): (conversation: Conversation) => void {
+  const client = useQueryClient();
+  return useCallback(
+    (conversation) => {
+      client.setQueryData<ConversationWithMessages>(keys.conversation(conversation.id), (held) =>
+        held === undefined ? held : { ...held, ...conversation, messages: held.messages },
+      );
+      client.setQueryData<InfiniteData<ConversationPage>>(keys.conversations, (held) =>
+        held === undefined
+          ? held
+          : {
+              ...held,
+              pages: held.pages.map((page) => ({
+                ...page,
+                data: page.data.map((one) =>
+                  one.id === conversation.id ? { ...one, ...conversation } : one,
+                ),
+              })),
+            },
+      );
+    },
+    [client],
+  );
+}

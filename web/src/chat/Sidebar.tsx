@@ -1,0 +1,41 @@
+import { EditOutlined, MenuFoldOutlined } from "@ant-design/icons";
+import { Button, Tooltip } from "antd";
+import { Link } from "wouter";
+import { useTexts } from "../i18n";
+import { Wordmark } from "../look/Wordmark";
+import { AccountMenu } from "./AccountMenu";
+import { ConversationList } from "./ConversationList";
+import styles from "./Sidebar.module.css";
+
+interface SidebarProps {
+  current: string | null;
+  onHide: () => void;
+  onPick: () => void;
+}
+
+export function Sidebar({ current, onHide, onPick }: SidebarProps) {
+  const texts = useTexts();
+  return (
+    <div className={styles.sidebar}>
+      <div className={styles.top}>
+        <Link href="/" className={styles.home} onClick={onPick} aria-label={texts.name}>
+          <Wordmark />
+        </Link>
+        <Tooltip title={texts.chat.closeList}>
+          <Button
+            type="text"
+            icon={<MenuFoldOutlined aria-hidden />}
+            aria-label={texts.chat.closeList}
+            onClick={onHide}
+          />
+        </Tooltip>
+      </div>
+      <Link href="/" className={styles.fresh} onClick={onPick}>
+        <EditOutlined aria-hidden />
+        {texts.chat.new}
+      </Link>
+      <ConversationList current={current} onPick={onPick} />
+      <AccountMenu />
+    </div>
+  );
+}
