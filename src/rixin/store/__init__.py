@@ -2,6 +2,7 @@
 
 from rixin.store.database import Database
 from rixin.store.ids import new_id
+from rixin.store.inspection import DatabaseState, inspect_database
 from rixin.store.schema import (
     AliasRow,
     ApiKeyRow,
@@ -22,12 +23,14 @@ __all__ = [
     "Base",
     "ConversationRow",
     "Database",
+    "DatabaseState",
     "LoginSessionRow",
     "MessageRow",
     "ModelRow",
     "SetupTokenRow",
     "UserRow",
     "VersionRow",
+    "inspect_database",
     "new_id",
     "now",
 ]

@@ -43,7 +43,7 @@ class Database:
 
         Raises SettingsInvalid for a URL that can't be used, StoreUnavailable, NotEnoughDisk, MigrationFailed.
         """
-        url = _url(where)
+        url = database_url(where)
         if url.get_backend_name() == "sqlite":
             path = Path(url.database or "").absolute()
             place = str(path)
@@ -107,7 +107,8 @@ class Database:
         self.close()
 
 
-def _url(where: str | Path) -> URL:
+def database_url(where: str | Path) -> URL:
+    """The URL of an SQLite file or a PostgreSQL. Raises SettingsInvalid."""
     if isinstance(where, Path) or "://" not in where:
         return URL.create("sqlite", database=str(Path(where).expanduser()))
     fix = "Use postgresql://user:password@host/name."
