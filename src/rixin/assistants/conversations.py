@@ -150,7 +150,7 @@ def title_of(question: str) -> str:
     if len(line) <= TITLE_FROM_QUESTION:
         return line
     cut = line[: TITLE_FROM_QUESTION - 1]
-    before_word = cut.rpartition(" ")[0]
+    before_word = cut if line[len(cut)] == " " else cut.rpartition(" ")[0]
     return (before_word if len(before_word) > TITLE_FROM_QUESTION // 2 else cut).rstrip() + "…"
 
 
