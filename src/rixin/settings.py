@@ -20,6 +20,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the server listens on; 0 takes a free one.")
     model: str = Field("auto", description="The model behind the alias `chat`: auto, a catalogue name or a reference.")
+    hf_endpoint: str = Field(
+        default_factory=lambda: os.environ.get("HF_ENDPOINT") or "https://huggingface.co",
+        description="Address of Hugging Face or of a mirror with the same paths; HF_ENDPOINT is honoured too.",
+    )
+    ms_endpoint: str = Field("https://modelscope.cn", description="Address of ModelScope or of a mirror of it.")
     database_url: SecretStr | None = Field(
         None, description="PostgreSQL URL (postgresql://…); without it, SQLite in RIXIN_HOME."
     )

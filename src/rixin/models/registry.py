@@ -1,0 +1,289 @@
+"""The models, versions and aliases of a Workspace: what is there to ask, and what each name means now."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from rixin.errors import Conflict, InvalidRequest, ModelNotFound
+from rixin.models.blobs import BlobStore
+from rixin.models.hubs import Hubs
+from rixin.settings import Settings
+from rixin.store import AliasRow, Database, ModelRow, VersionRow, now
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,95}")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One immutable build of a model, with what its model is called.
+
+    `folder` is the prepared model folder (None for what runs elsewhere), `config` what its engine needs, `card` what
+    else is known of it. `parameters` and `sha256` are None where nobody says.
+    """
+
+    id: str
+    model_name: str
+    title: str
+    description: str
+    languages: tuple[str, ...]
+    source: str
+    sha256: str | None
+    bytes: int
+    engine: str
+    format: str
+    licence: str
+    parameters: int | None
+    context_length: int
+    template_hash: str | None
+    parents: tuple[str, ...]
+    card: Mapping[str, object]
+    folder: Path | None
+    config: Mapping[str, object]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """What a registration says; the rest of a Version follows from it. `folder` is relative to RIXIN_HOME."""
+
+    id: str
+    source: str
+    engine: str
+    format: str
+    licence: str
+    context_length: int
+    sha256: str | None = None
+    bytes: int = 0
+    parameters: int | None = None
+    template_hash: str | None = None
+    parents: tuple[str, ...] = ()
+    card: Mapping[str, object] | None = None
+    folder: str | None = None
+    config: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True)
+class NewModel:
+    """The name that a registered version goes under, and what is shown of it."""
+
+    name: str
+    title: str
+    description: str = ""
+    languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Alias:
+    """A movable name; `canary_share` of its questions go to the canary version."""
+
+    name: str
+    version_id: str
+    canary_version_id: str | None
+    canary_share: float
+    updated_at: datetime
+
+
+class Registry:
+    """All of it is synchronous and safe between threads and processes."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self.database = database
+        self.settings = settings
+        self.home = settings.home
+        self.blobs = BlobStore(settings.home)
+        self.hubs = Hubs(hf=settings.hf_endpoint, ms=settings.ms_endpoint)
+
+    def versions(self) -> list[Version]:
+        """Every version, by model name, the newest of a model first."""
+        with self.database.read() as session:
+            rows = session.execute(_versions().order_by(VersionRow.model_name, VersionRow.created_at.desc()))
+            return [self._version(version, model) for version, model in rows.tuples()]
+
+    def get(self, version_id: str) -> Version:
+        """The version of this id. Raises ModelNotFound."""
+        with self.database.read() as session:
+            return self._version(*self._found(session, version_id, VersionRow.id == version_id))
+
+    def resolve(self, name: str) -> Version:
+        """What a request's `model` means: an alias, a version's id, or a model (its newest version).
+
+        Raises ModelNotFound naming what there is.
+        """
+        with self.database.read() as session:
+            alias = session.get(AliasRow, name)
+            wanted = alias.version_id if alias else name
+            condition = or_(VersionRow.id == wanted, VersionRow.model_name == wanted)
+            return self._version(*self._found(session, name, condition))
+
+    def names(self) -> dict[str, datetime]:
+        """Everything that `resolve` takes, but for version ids: aliases first, then models; with their times."""
+        with self.database.read() as session:
+            aliases = session.execute(select(AliasRow.name, AliasRow.updated_at).order_by(AliasRow.name)).tuples()
+            newest = func.max(VersionRow.created_at)
+            models = session.execute(
+                select(VersionRow.model_name, newest).group_by(VersionRow.model_name).order_by(VersionRow.model_name)
+            ).tuples()
+            return {**dict(models.all()), **dict(aliases.all())}
+
+    def aliases(self) -> list[Alias]:
+        """Every alias, by name."""
+        with self.database.read() as session:
+            return [_alias(row) for row in session.scalars(select(AliasRow).order_by(AliasRow.name))]
+
+    def alias(self, name: str) -> Alias | None:
+        """The alias of this name, if there is one."""
+        with self.database.read() as session:
+            row = session.get(AliasRow, name)
+            return _alias(row) if row else None
+
+    def register(self, model: NewModel, version: NewVersion) -> Version:
+        """Enter a version, and its model if that is new. A version that is there already stays as it is.
+
+        Raises InvalidRequest for a name that can't be used, Conflict if an alias has it.
+        """
+        check_name(model.name)
+        with self.database.write() as session:
+            self.database.exclusively(session, "models")
+            if session.get(VersionRow, version.id) is None:
+                if session.get(AliasRow, model.name):
+                    raise Conflict(f"{model.name!r} is an alias.", fix="Choose another name for the model.")
+                if session.get(ModelRow, model.name) is None:
+                    session.add(
+                        ModelRow(
+                            name=model.name,
+                            title=model.title,
+                            description=model.description,
+                            languages=list(model.languages),
+                        )
+                    )
+                    session.flush()
+                session.add(_row(model.name, version))
+        return self.get(version.id)
+
+    def set_alias(self, name: str, target: str) -> Alias:
+        """Point the alias at what `target` means now: a version's id, a model or another alias. Ends a canary.
+
+        Raises ModelNotFound, InvalidRequest, or Conflict if a model has the alias's name.
+        """
+        check_name(name)
+        version_id = self.resolve(target).id
+        with self.database.write() as session:
+            self.database.exclusively(session, "models")
+            if session.get(ModelRow, name):
+                raise Conflict(f"{name!r} is a model.", fix="Choose another name for the alias.")
+            self._found(session, target, VersionRow.id == version_id)
+            row = session.get(AliasRow, name) or AliasRow(name=name)
+            row.version_id, row.canary_version_id, row.canary_share = version_id, None, 0.0
+            row.updated_at = now()
+            session.add(row)
+            session.flush()
+            return _alias(row)
+
+    def remove_alias(self, name: str) -> None:
+        """Forget an alias. Raises ModelNotFound."""
+        with self.database.write() as session:
+            row = session.get(AliasRow, name)
+            if row is None:
+                raise ModelNotFound(f"There is no alias {name!r}.", param="model")
+            session.delete(row)
+
+    def forget(self, version_id: str, *, force: bool = False) -> bool:
+        """Take a version out of the registry, and its model with its last version; files are not touched.
+
+        Returns whether another version still uses the same blob. Raises ModelNotFound, or Conflict naming the
+        aliases that point at it; with `force` they go too.
+        """
+        with self.database.write() as session:
+            self.database.exclusively(session, "models")
+            row, model = self._found(session, version_id, VersionRow.id == version_id)
+            pointing = or_(AliasRow.version_id == row.id, AliasRow.canary_version_id == row.id)
+            aliases = session.scalars(select(AliasRow).where(pointing)).all()
+            if aliases and not force:
+                names = ", ".join(alias.name for alias in aliases)
+                raise Conflict(
+                    f"{row.model_name} ({row.id}) is what {names} means.", fix="Move the alias first, or use --force."
+                )
+            for alias in aliases:
+                session.delete(alias)
+            session.flush()
+            session.delete(row)
+            session.flush()
+            if session.scalar(select(func.count()).where(VersionRow.model_name == model.name)) == 0:
+                session.delete(model)
+            return bool(session.scalar(select(func.count()).where(VersionRow.sha256 == row.sha256)))
+
+    def _found(self, session: Session, name: str, condition: ColumnElement[bool]) -> tuple[VersionRow, ModelRow]:
+        statement = _versions().where(condition).order_by(VersionRow.created_at.desc()).limit(1)
+        found = session.execute(statement).tuples().first()
+        if found is None:
+            models = session.scalars(select(ModelRow.name).order_by(ModelRow.name)).all()
+            aliases = session.scalars(select(AliasRow.name).order_by(AliasRow.name)).all()
+            there = ", ".join([*aliases, *models]) or "none yet"
+            raise ModelNotFound(f"There is no model {name!r}.", fix=f"There are: {there}.", param="model")
+        return found
+
+    def _version(self, row: VersionRow, model: ModelRow) -> Version:
+        return Version(
+            id=row.id,
+            model_name=row.model_name,
+            title=model.title,
+            description=model.description,
+            languages=tuple(model.languages),
+            source=row.source,
+            sha256=row.sha256,
+            bytes=row.bytes,
+            engine=row.engine,
+            format=row.format,
+            licence=row.licence,
+            parameters=row.parameters,
+            context_length=row.context_length,
+            template_hash=row.template_hash,
+            parents=tuple(row.parents),
+            card=row.card,
+            folder=self.home / row.folder if row.folder else None,
+            config=row.config,
+            created_at=row.created_at,
+        )
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidRequest for a name that a model or alias can't have."""
+    if not _NAME.fullmatch(name) or name.startswith("v_"):
+        raise InvalidRequest(
+            f"{name!r} can't be a name.",
+            fix="Use small letters, digits, '.', '_' and '-', 96 at most, not beginning with v_.",
+            param="name",
+        )
+
+
+def _versions() -> Select[VersionRow, ModelRow]:
+    return select(VersionRow, ModelRow).join(ModelRow, ModelRow.name == VersionRow.model_name)
+
+
+def _row(model: str, version: NewVersion) -> VersionRow:
+    return VersionRow(
+        id=version.id,
+        model_name=model,
+        source=version.source,
+        sha256=version.sha256,
+        bytes=version.bytes,
+        engine=version.engine,
+        format=version.format,
+        licence=version.licence,
+        parameters=version.parameters,
+        context_length=version.context_length,
+        template_hash=version.template_hash,
+        parents=list(version.parents),
+        card=dict(version.card or {}),
+        folder=version.folder,
+        config=dict(version.config or {}),
+    )
+
+
+def _alias(row: AliasRow) -> Alias:
+    return Alias(row.name, row.version_id, row.canary_version_id, row.canary_share, row.updated_at)
