@@ -4,12 +4,17 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psycopg
 import pytest
 
+from rixin.engines.fake import FakeEngine
 from rixin.store import Database
+
+if TYPE_CHECKING:
+    from served import Served
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +59,19 @@ def database(database_url: str) -> Iterator[Database]:
     """An open database with the whole schema."""
     with Database.open(database_url) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def fake_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Served]":
+    """One server for all tests; take `server`, which begins with a fresh engine."""
+    from served import serve_fake
+
+    with serve_fake(tmp_path_factory.mktemp("served"), heartbeat_s=0.2) as served:
+        yield served
+
+
+@pytest.fixture
+def server(fake_server: "Served") -> "Served":
+    """A running server whose model `chat` is `server.engine`, a FakeEngine as new; set its fields as you like."""
+    FakeEngine.__init__(fake_server.engine)
+    return fake_server

@@ -54,10 +54,11 @@ class Envelope:
         began = time.perf_counter()
         request_id = "req_" + uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
-        started = False
+        started = finished = False
 
         async def stamped(message: Message) -> None:
-            nonlocal started
+            nonlocal started, finished
+            finished = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start":
                 started = True
                 milliseconds = int((time.perf_counter() - began) * 1000)
@@ -85,8 +86,8 @@ class Envelope:
             raise
         except Exception:
             log.exception("%s %s failed (%s)", scope["method"], scope["path"], request_id)
-            if started:
-                raise
+            if not finished:
+                raise  # the server closes the connection, so that half an answer can't pass for a whole one
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
