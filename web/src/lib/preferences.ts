@@ -55,5 +55,6 @@ if (typeof window !== "undefined") {
 }
 
 export function usePreferences(): Preferences {
-  return useSyncExternalStore(subscribe, () => current);
+  const read = () => current;
+  return useSyncExternalStore(subscribe, read, read);
 }
