@@ -102,7 +102,7 @@ class Registry:
         """Every version, by model name, the newest of a model first."""
         with self.database.read() as session:
             rows = session.execute(_versions().order_by(VersionRow.model_name, VersionRow.created_at.desc()))
-            return [self._version(version, model) for version, model in rows.tuples()]
+            return [self._version(version, model) for version, model in rows]
 
     def get(self, version_id: str) -> Version:
         """The version of this id. Raises ModelNotFound."""
@@ -123,11 +123,11 @@ class Registry:
     def names(self) -> dict[str, datetime]:
         """Everything that `resolve` takes, but for version ids: aliases first, then models; with their times."""
         with self.database.read() as session:
-            aliases = session.execute(select(AliasRow.name, AliasRow.updated_at).order_by(AliasRow.name)).tuples()
+            aliases = session.execute(select(AliasRow.name, AliasRow.updated_at).order_by(AliasRow.name))
             newest = func.max(VersionRow.created_at)
             models = session.execute(
                 select(VersionRow.model_name, newest).group_by(VersionRow.model_name).order_by(VersionRow.model_name)
-            ).tuples()
+            )
             return {**dict(models.all()), **dict(aliases.all())}
 
     def aliases(self) -> list[Alias]:
@@ -219,7 +219,7 @@ class Registry:
 
     def _found(self, session: Session, name: str, condition: ColumnElement[bool]) -> tuple[VersionRow, ModelRow]:
         statement = _versions().where(condition).order_by(VersionRow.created_at.desc()).limit(1)
-        found = session.execute(statement).tuples().first()
+        found = session.execute(statement).first()
         if found is None:
             models = session.scalars(select(ModelRow.name).order_by(ModelRow.name)).all()
             aliases = session.scalars(select(AliasRow.name).order_by(AliasRow.name)).all()
