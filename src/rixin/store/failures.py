@@ -3,7 +3,7 @@
 import errno
 import sqlite3
 
-from sqlalchemy.exc import DBAPIError, StatementError, TimeoutError
+from sqlalchemy.exc import DBAPIError, OperationalError, StatementError, TimeoutError
 
 from rixin.errors import NotEnoughDisk, RixinError, StoreUnavailable
 
@@ -57,7 +57,8 @@ def _of_postgresql(error: DBAPIError, where: str) -> RixinError | None:
         return NotEnoughDisk(_FULL, where=where, fix="Free some space on the database server.")
     if state in ("55P03", "40P01", "40001"):
         return StoreUnavailable(_BUSY, where=where, fix="Try again.")
-    if error.connection_invalidated or state[:2] in ("08", "53", "57", "28", "3D") or not state:
+    lost = error.connection_invalidated or (isinstance(error, OperationalError) and not state)
+    if lost or state[:2] in ("08", "28", "3D", "53", "57"):
         first_line = str(error.orig).strip().partition("\n")[0]
         return StoreUnavailable(f"The database server can't be reached or refuses us: {first_line}.", where=where)
     return None
