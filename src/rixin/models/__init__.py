@@ -1,19 +1,29 @@
 """Models: where their bytes come from, how they are prepared, and the registry of what is there to ask."""
 
 from rixin.models.catalogue import CatalogueEntry, catalogue
+from rixin.models.default import DEFAULT_ALIAS, DefaultChoice, ensure_default
+from rixin.models.install import add_remote, install, remove, restore, verify
 from rixin.models.progress import Progress, Reporter
 from rixin.models.references import parse_reference
 from rixin.models.registry import Alias, NewModel, NewVersion, Registry, Version
 
 __all__ = [
+    "DEFAULT_ALIAS",
     "Alias",
     "CatalogueEntry",
+    "DefaultChoice",
     "NewModel",
     "NewVersion",
     "Progress",
     "Registry",
     "Reporter",
     "Version",
+    "add_remote",
     "catalogue",
+    "ensure_default",
+    "install",
     "parse_reference",
+    "remove",
+    "restore",
+    "verify",
 ]

@@ -24,12 +24,12 @@ REACH_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Pulled:
-    """A blob that is there now. `source` says where it came from, `licence` what that source says about it."""
+    """A blob that is there now. `fetched_from` is the source (None: it was there), `licence` what that says of it."""
 
     sha256: str
     bytes: int
     path: Path
-    source: str
+    fetched_from: str | None = None
     licence: str | None = None
 
 
@@ -127,7 +127,7 @@ def _obtain(
     with blobs.lock(wanted.key, report):
         if wanted.sha256 and blobs.has(wanted.sha256):
             path = blobs.path(wanted.sha256)
-            return Pulled(wanted.sha256, path.stat().st_size, path, "already here", licence)
+            return Pulled(wanted.sha256, path.stat().st_size, path, None, licence)
         failures: list[tuple[str, RixinError]] = []
         for source in sources:
             report(Progress("locating", note=f"Trying {source.label}."))

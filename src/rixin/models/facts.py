@@ -1,0 +1,39 @@
+"""What an import finds out about a model, kept in its folder as `rixin.json` so that a second one costs nothing."""
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+FACTS_FILE = "rixin.json"
+# Raise this when the files that an import writes change: folders of an older recipe are made anew from their blob.
+RECIPE = 1
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What the model's files say about it. `files` are the SHA-256 of every file in its folder, by name."""
+
+    architecture: str
+    parameters: int | None
+    context_length: int
+    template_hash: str | None
+    title: str | None = None
+    licence: str | None = None
+    languages: list[str] = []
+    weights: str | None = None
+    files: dict[str, str] = {}
+    recipe: int = RECIPE
+
+
+def read_facts(folder: Path) -> Facts | None:
+    """The facts of a folder that an import finished with this recipe; None for any other."""
+    try:
+        facts = msgspec.json.decode((folder / FACTS_FILE).read_bytes(), type=Facts)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return facts if facts.recipe == RECIPE else None
+
+
+def write_facts(folder: Path, facts: Facts) -> None:
+    """Put the facts beside the files that they describe."""
+    (folder / FACTS_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(facts)))

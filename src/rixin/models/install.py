@@ -1,0 +1,193 @@
+"""What a person does with models: pull one, add a remote one, verify, remove."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rixin.errors import HashMismatch, InvalidRequest, ModelNotFound
+from rixin.models.blobs import hash_file, mismatch
+from rixin.models.facts import Facts, read_facts
+from rixin.models.importer import prepare
+from rixin.models.progress import Reporter, silent
+from rixin.models.pull import Pulled, pull
+from rixin.models.references import CatalogueReference, FileReference, HubReference, Reference, parse_reference
+from rixin.models.registry import NewModel, NewVersion, Registry, Version, check_name
+
+# A folder is known by the files that make its answers; what else lies in it does not matter.
+FOLDER_FILES = (
+    "openvino_model.xml",
+    "openvino_model.bin",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "config.json",
+    "generation_config.json",
+)
+
+
+def install(registry: Registry, reference: str, report: Reporter = silent, *, name: str | None = None) -> Version:
+    """Pull what `reference` means, prepare it for the engine and register it; what is done already is not done again.
+
+    `name` is the model's; without it, that of the catalogue or of the file. Raises what `pull` and `prepare` raise.
+    """
+    wanted = parse_reference(reference)
+    name = name or _name_of(wanted)
+    check_name(name)
+    if isinstance(wanted, FileReference) and wanted.path.is_dir():
+        return _install_folder(registry, wanted, name, report)
+    while True:
+        pulled = pull(wanted, registry.blobs, registry.hubs, report)
+        version_id = f"v_{pulled.sha256[:12]}"
+        with registry.blobs.lock(version_id, report):
+            if not registry.blobs.has(pulled.sha256):
+                continue  # removed by another process between the two locks
+            facts = prepare(pulled.path, registry.home / "models" / version_id, report)
+            return registry.register(_model(wanted, name, facts), _version(wanted, version_id, pulled, facts))
+
+
+def add_remote(
+    registry: Registry,
+    name: str,
+    base_url: str,
+    model: str,
+    *,
+    key_variable: str | None = None,
+    context_length: int = 0,
+) -> Version:
+    """Register a model of an OpenAI-compatible server. `key_variable` names the environment variable with its key."""
+    address = urlsplit(base_url)
+    if address.scheme not in ("http", "https") or not address.hostname or address.username:
+        raise InvalidRequest(
+            f"{base_url!r} is no address of a server.",
+            fix="Write https://host/v1, without user or password.",
+            param="base_url",
+        )
+    config = {"base_url": base_url.rstrip("/"), "model": model, "context_length": context_length}
+    if key_variable:
+        config["key_variable"] = key_variable
+    version_id = "v_" + hashlib.sha256(json.dumps([name, config], sort_keys=True).encode()).hexdigest()[:12]
+    return registry.register(
+        NewModel(name, f"{model} ({address.hostname})"),
+        NewVersion(
+            id=version_id,
+            source=base_url,
+            engine="remote",
+            format="remote",
+            licence="unknown",
+            context_length=context_length,
+            config=config,
+        ),
+    )
+
+
+def restore(registry: Registry, version: Version, report: Reporter = silent) -> None:
+    """Make the version's folder again from its blob if it is gone, or was written by another release of Rixin."""
+    if version.folder is None or version.format != "gguf" or not version.sha256 or read_facts(version.folder):
+        return
+    with registry.blobs.lock(version.id, report):
+        if not registry.blobs.has(version.sha256):
+            raise ModelNotFound(
+                f"The files of {version.model_name} are gone.",
+                fix=f"`rixin models pull {version.source}` fetches them.",
+            )
+        prepare(registry.blobs.path(version.sha256), version.folder, report)
+
+
+def verify(registry: Registry, name: str, report: Reporter = silent) -> Version:
+    """Read every byte of a version again: the blob it came from, and its folder. Raises HashMismatch."""
+    version = registry.resolve(name)
+    if version.format == "gguf" and version.sha256:
+        registry.blobs.verify(version.sha256, report)
+    if version.folder:
+        facts = read_facts(version.folder)
+        if facts is None:
+            raise HashMismatch("The model's folder is gone.", where=str(version.folder), fix="Pull the model again.")
+        for file, expected in facts.files.items():
+            path = version.folder / file
+            found = hash_file(path, report) if path.is_file() else "of no file"
+            if found != expected:
+                raise mismatch(expected, found, str(path))
+    return version
+
+
+def remove(registry: Registry, name: str, *, force: bool = False) -> Version:
+    """Forget a version and delete its files; its blob goes when no other version came from it.
+
+    Raises ModelNotFound, InvalidRequest for an alias, Conflict if an alias points at it (unless `force`).
+    """
+    if registry.alias(name):
+        raise InvalidRequest(
+            f"{name!r} is an alias, not a model.", fix="Name the model, or remove the alias.", param="model"
+        )
+    version = registry.resolve(name)
+    with registry.blobs.lock(version.id):
+        shared = registry.forget(version.id, force=force)
+        if version.folder:
+            shutil.rmtree(version.folder, ignore_errors=True)
+        if version.format == "gguf" and version.sha256 and not shared:
+            registry.blobs.remove(version.sha256)
+    return version
+
+
+def _install_folder(registry: Registry, reference: FileReference, name: str, report: Reporter) -> Version:
+    digest, size = hashlib.sha256(), 0
+    for file in FOLDER_FILES:
+        path = reference.path / file
+        if path.is_file():
+            size += path.stat().st_size
+            digest.update(f"{hash_file(path, report)}  {file}\n".encode())
+    version_id = f"v_{digest.hexdigest()[:12]}"
+    with registry.blobs.lock(version_id, report):
+        facts = prepare(reference.path, registry.home / "models" / version_id, report)
+        pulled = Pulled(digest.hexdigest(), size, reference.path)
+        return registry.register(
+            _model(reference, name, facts), _version(reference, version_id, pulled, facts, form="openvino")
+        )
+
+
+def _model(reference: Reference, name: str, facts: Facts) -> NewModel:
+    if isinstance(reference, CatalogueReference):
+        entry = reference.entry
+        return NewModel(name, entry.title, entry.description["en"], tuple(entry.languages))
+    return NewModel(name, facts.title or name, languages=tuple(facts.languages))
+
+
+def _version(reference: Reference, version_id: str, pulled: Pulled, facts: Facts, *, form: str = "gguf") -> NewVersion:
+    entry = reference.entry if isinstance(reference, CatalogueReference) else None
+    card: dict[str, object] = {"architecture": facts.architecture}
+    if pulled.fetched_from:
+        card["fetched_from"] = pulled.fetched_from
+    if facts.weights:
+        card["weights"] = facts.weights
+    if entry:
+        card["description"] = entry.description
+    return NewVersion(
+        id=version_id,
+        source=str(reference),
+        engine="openvino",
+        format=form,
+        licence=pulled.licence or facts.licence or "unknown",
+        context_length=facts.context_length,
+        sha256=pulled.sha256,
+        bytes=pulled.bytes,
+        parameters=entry.parameters if entry else facts.parameters,
+        template_hash=facts.template_hash,
+        card=card,
+        folder=f"models/{version_id}",
+    )
+
+
+def _name_of(reference: Reference) -> str:
+    """A model's name from its reference: letters, digits and a few signs, small."""
+    if isinstance(reference, CatalogueReference):
+        return reference.entry.name
+    if isinstance(reference, HubReference):
+        text = Path(reference.file).name if reference.file else reference.repository.rpartition("/")[2]
+    else:
+        text = urlsplit(str(reference)).path.rstrip("/").rpartition("/")[2]
+    kept = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "-" for sign in text.lower())
+    name = kept.removesuffix(".gguf").removesuffix("-gguf").strip("._-")[:96]
+    if not name:
+        raise InvalidRequest(f"{reference} gives no name for the model.", fix="Choose one with --name.", param="name")
+    return name

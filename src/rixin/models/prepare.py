@@ -1,0 +1,222 @@
+"""Makes a model folder, in a process of its own: `python -m rixin.models.prepare SOURCE FOLDER`.
+
+A file from a stranger is read and a graph of gigabytes is built here, so that neither can hurt the server. Standard
+output is one JSON object a line, as `importer.py` reads them.
+"""
+
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import openvino
+
+from rixin.errors import MalformedModel, RixinError, UnsupportedModel
+from rixin.models.blobs import full_disk_named, hash_file, require_disk, sync
+from rixin.models.facts import Facts, write_facts
+from rixin.models.gguf_reader import GgufFile, GgufValue, read_gguf
+from rixin.models.graph import Shape, build, read_shape
+from rixin.models.lines import Done, Failed, Step, write_line
+from rixin.models.probe import Template, probe_template
+from rixin.models.tokenizer import BuiltTokenizer, build_tokenizer
+from rixin.text import ChatTemplate
+
+MODEL_FILES = ("openvino_model.xml", "openvino_model.bin", "tokenizer.json", "tokenizer_config.json", "config.json")
+OPTIONAL_FILES = ("generation_config.json",)
+MAX_CONFIG_BYTES = 64 << 20
+STEPS = 5
+
+
+def prepare_gguf(source: Path, folder: Path) -> Facts:
+    """Turn a GGUF file into a model folder. Raises MalformedModel, UnsupportedModel, TemplateError, NotEnoughDisk."""
+    write_line(Step(0, STEPS, "Reading the file."))
+    gguf = read_gguf(source)
+    shape = read_shape(gguf)
+    write_line(Step(1, STEPS, "Building the tokenizer."))
+    built = build_tokenizer(gguf)
+    if len(gguf.strings("tokenizer.ggml.tokens")) > shape.vocabulary:
+        raise MalformedModel(f"There are more tokens than the {shape.vocabulary} embeddings.", where=str(source))
+    write_line(Step(2, STEPS, "Trying the chat template."))
+    template = _template(gguf, built)
+    write_line(Step(3, STEPS, "Building the graph."))
+    parameters = sum(_elements(tensor.shape) for tensor in gguf.tensors.values())
+    require_disk(folder, parameters + (parameters >> 3) + (64 << 20))
+    build(gguf, folder)
+    _read_graph(folder)
+    built.tokenizer.save(str(folder / "tokenizer.json"))
+    _write_json(folder / "tokenizer_config.json", _tokenizer_config(shape, built, template))
+    _write_json(folder / "config.json", _config(shape, built, tied="output.weight" not in gguf.tensors))
+    _write_json(folder / "generation_config.json", {"eos_token_id": list(built.eos_token_ids)})
+    return Facts(
+        architecture=shape.architecture,
+        parameters=parameters,
+        context_length=shape.context,
+        template_hash=template.hash if template else None,
+        title=_text(gguf.metadata.get("general.name")),
+        licence=_text(gguf.metadata.get("general.license")),
+        languages=_strings(gguf.metadata.get("general.languages")),
+        weights=Counter(tensor.type.name for tensor in gguf.tensors.values() if len(tensor.shape) > 1).most_common()[0][
+            0
+        ],
+    )
+
+
+def prepare_folder(source: Path, folder: Path) -> Facts:
+    """Take over a folder that was prepared elsewhere: copy its files and see that they are what an engine needs."""
+    write_line(Step(0, STEPS, "Copying the folder."))
+    require_disk(folder, sum(file.stat().st_size for file in source.iterdir() if file.name in MODEL_FILES))
+    for name in (*MODEL_FILES, *OPTIONAL_FILES):
+        if not (source / name).is_file():
+            if name in OPTIONAL_FILES:
+                continue
+            raise MalformedModel(f"The folder has no {name}.", where=str(source))
+        _copy(source / name, folder / name)
+    write_line(Step(2, STEPS, "Trying the chat template."))
+    config = _read_json(folder / "config.json")
+    tokens = _read_json(folder / "tokenizer_config.json")
+    source_text = tokens.get("chat_template")
+    if source_text is not None and not isinstance(source_text, str):
+        raise UnsupportedModel("The chat template is not one text.", where=str(source / "tokenizer_config.json"))
+    template = None
+    if source_text:
+        probe_template(Template(source_text, _token(tokens, "bos_token"), _token(tokens, "eos_token")), str(source))
+        template = ChatTemplate(source_text)
+    _read_graph(folder)
+    context = config.get("max_position_embeddings")
+    if not isinstance(context, int) or context < 1:
+        raise MalformedModel("max_position_embeddings is missing.", where=str(source / "config.json"))
+    return Facts(
+        architecture=str(config.get("model_type", "unknown")),
+        parameters=None,
+        context_length=context,
+        template_hash=template.hash if template else None,
+    )
+
+
+def _template(gguf: GgufFile, built: BuiltTokenizer) -> ChatTemplate | None:
+    """The model's template, tried. A base model has none and completes text only."""
+    source = gguf.text("tokenizer.chat_template", "")
+    if not source:
+        return None
+    probe_template(Template(source, built.bos_token or "", built.eos_token), f"{gguf.path}: tokenizer.chat_template")
+    return ChatTemplate(source)
+
+
+def _tokenizer_config(shape: Shape, built: BuiltTokenizer, template: ChatTemplate | None) -> dict[str, object]:
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": built.bos_token,
+        "eos_token": built.eos_token,
+        "pad_token": built.pad_token,
+        "add_bos_token": built.adds_bos,
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": shape.context,
+        "chat_template": template.source if template else None,
+    }
+
+
+def _config(shape: Shape, built: BuiltTokenizer, *, tied: bool) -> dict[str, object]:
+    ends = built.eos_token_ids
+    return {
+        "model_type": shape.architecture,
+        "hidden_size": shape.hidden,
+        "intermediate_size": shape.feed_forward,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "head_dim": shape.head_size,
+        "vocab_size": shape.vocabulary,
+        "max_position_embeddings": shape.context,
+        "rms_norm_eps": shape.norm_epsilon,
+        "rope_theta": shape.rope_theta,
+        "tie_word_embeddings": tied,
+        "bos_token_id": built.bos_token_id,
+        "eos_token_id": ends[0] if len(ends) == 1 else list(ends),
+    }
+
+
+def _read_graph(folder: Path) -> None:
+    """See that OpenVINO can open what is there (a full disk may have cut it short), and that it can generate."""
+    try:
+        model = openvino.Core().read_model(folder / "openvino_model.xml")
+    except RuntimeError as error:
+        raise MalformedModel(f"OpenVINO can't open the graph: {error}", where=str(folder)) from None
+    names = {name for node in model.inputs for name in node.get_names()}
+    if "input_ids" not in names or not names & {"beam_idx", "past_lens"}:
+        raise UnsupportedModel(
+            "The graph is not that of a text decoder with a KV cache inside.",
+            where=str(folder / "openvino_model.xml"),
+            fix="Export it with its state (optimum-intel does by default), or import the model's GGUF file.",
+        )
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while piece := reading.read(1 << 20):
+            writing.write(piece)
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise MalformedModel("The file is too long.", where=str(path))
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise MalformedModel(f"Not JSON: {error}.", where=str(path)) from None
+    if not isinstance(value, dict):
+        raise MalformedModel("Not a JSON object.", where=str(path))
+    return value
+
+
+def _write_json(path: Path, value: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=2), encoding="utf-8")
+
+
+def _token(config: Mapping[str, Any], key: str) -> str:
+    """A special token, which Hugging Face writes as a text or as an object with `content`."""
+    value = config.get(key)
+    return str(value.get("content", "")) if isinstance(value, dict) else str(value or "")
+
+
+def _elements(shape: tuple[int, ...]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count
+
+
+def _text(value: GgufValue | None) -> str | None:
+    return value[:200] if isinstance(value, str) and value else None
+
+
+def _strings(value: GgufValue | None) -> list[str]:
+    return [item[:20] for item in value[:50]] if isinstance(value, list) else []
+
+
+def main() -> None:
+    """Prepare the folder that the command line names; the last line written says how it went."""
+    source, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    try:
+        with full_disk_named(folder):
+            facts = prepare_folder(source, folder) if source.is_dir() else prepare_gguf(source, folder)
+            write_line(Step(4, STEPS, "Checking what was written."))
+            hashes = {file.name: hash_file(file) for file in sorted(folder.iterdir())}
+            facts = msgspec.structs.replace(facts, files=hashes)
+            write_facts(folder, facts)
+            for file in folder.iterdir():
+                sync(file)
+    except RixinError as error:
+        write_line(Failed(type(error).__name__, error.message, error.where, error.fix))
+        sys.exit(1)
+    except Exception:
+        logging.getLogger(__name__).exception("preparing %s", source)
+        sys.exit(2)
+    write_line(Done(facts))
+
+
+if __name__ == "__main__":
+    main()
