@@ -128,7 +128,7 @@ def test_advice_fits_the_machine(tmp_path: Path) -> None:
         ({"cpu_quota": 2.5}, "set RIXIN_THREADS=2"),
         ({"load": 7.0}, "The machine is busy"),
         ({"governor": "powersave"}, "governor powersave"),
-        ({"flags": ("avx2",)}, "A processor with VNNI or AMX"),
+        ({"flags": ("avx2",)}, "A processor with 8-bit dot products"),
         ({"gpus": ("/dev/nvidia0",)}, "add that as a remote model"),
         ({"numa_nodes": 2}, "2 memory nodes"),
         ({"memory_free": 1 << 30}, "Only 1.0 GiB of memory is free"),
