@@ -82,8 +82,10 @@ def serve_workspace(workspace: Workspace, key: str, engine: FakeEngine) -> Itera
 
 
 @contextmanager
-def serve_fake(home: Path, engine: FakeEngine | None = None, **settings: object) -> Iterator[Served]:
-    """A new Workspace in `home` whose alias `chat` is the model `fake`."""
+def serve_fake(
+    home: Path, engine: FakeEngine | None = None, *, set_up: bool = True, **settings: object
+) -> Iterator[Served]:
+    """A new Workspace in `home` whose alias `chat` is the model `fake`; not `set_up`: without an administrator."""
     engine = engine or FakeEngine()
     made = Settings.model_validate({"home": home, **settings})
     kinds: Mapping[str, EngineKind[Version]] = {"fake": EngineKind(lambda _: engine)}
@@ -104,7 +106,7 @@ def serve_fake(home: Path, engine: FakeEngine | None = None, **settings: object)
             )
             session.flush()
             session.add(AliasRow(name="chat", version_id=FAKE_VERSION))
-        with serve_workspace(workspace, first_key(workspace), engine) as served:
+        with serve_workspace(workspace, first_key(workspace) if set_up else "", engine) as served:
             yield served
 
 

@@ -1,6 +1,7 @@
 """The one typed Settings, read from `rixin.toml` in RIXIN_HOME and from `RIXIN_*` (the environment wins)."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError
@@ -60,16 +61,22 @@ def default_home() -> Path:
     return Path(os.environ.get("RIXIN_HOME") or "~/.rixin").expanduser()
 
 
-def load_settings(home: Path | str | None = None) -> Settings:
-    """Read the settings of the Workspace at `home`. Raises SettingsInvalid naming the field, its place and value."""
+def load_settings(home: Path | str | None = None, *, options: Mapping[str, object] | None = None) -> Settings:
+    """Read the settings of the Workspace at `home`; `options`, from a command line, win over file and environment.
+
+    Raises SettingsInvalid naming the field, its place and value.
+    """
     folder = Path(home).expanduser() if home is not None else default_home()
     try:
-        return Settings(home=folder.resolve())
+        return Settings.model_validate({**(options or {}), "home": folder.resolve()})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        in_environment = f"RIXIN_{field.upper()}" in os.environ
-        where = f"RIXIN_{field.upper()}" if in_environment else f"{folder / SETTINGS_FILE}: {field}"
+        where = f"{folder / SETTINGS_FILE}: {field}"
+        if field in (options or {}):
+            where = f"--{field.replace('_', '-')}"
+        elif f"RIXIN_{field.upper()}" in os.environ:
+            where = f"RIXIN_{field.upper()}"
         raise SettingsInvalid(
             f"{first['msg']} (got {first.get('input')!r}).", where=where, fix="`rixin doctor` lists every setting."
         ) from None

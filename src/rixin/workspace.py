@@ -10,6 +10,7 @@ import msgspec
 
 from rixin.assistants import Answers, Conversations
 from rixin.engines import Engine, EngineKind, EnginePool
+from rixin.errors import MalformedModel
 from rixin.gateway import Accounts, Keys
 from rixin.models import Registry, Version
 from rixin.settings import Settings, load_settings
@@ -35,7 +36,7 @@ class Workspace:
         self.accounts = Accounts(self.database, self.keys)
         self.conversations = Conversations(self.database)
         self.answers = Answers(self.database)
-        self.engines = EnginePool(engine_kinds() if kinds is None else kinds, max_engines=settings.max_engines)
+        self.engines = EnginePool(engine_kinds(settings) if kinds is None else kinds, max_engines=settings.max_engines)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[Self]:
@@ -59,9 +60,23 @@ class Workspace:
         self.close()
 
 
-def engine_kinds() -> dict[str, EngineKind[Version]]:
+def engine_kinds(settings: Settings) -> dict[str, EngineKind[Version]]:
     """Every engine that Rixin has. Each is imported when the first Version needs it."""
-    return {"remote": EngineKind(_remote, counted=False)}
+
+    def openvino(version: Version) -> Engine:
+        from rixin.engines.openvino import OpenVinoEngine
+
+        if version.folder is None:
+            raise MalformedModel("The version has no folder.", where=version.id, fix="Pull the model again.")
+        return OpenVinoEngine(
+            version.folder,
+            threads=settings.threads,
+            kv_cache_bytes=settings.kv_cache_bytes,
+            max_parallel=settings.max_parallel,
+            name=version.model_name,
+        )
+
+    return {"openvino": EngineKind(openvino), "remote": EngineKind(_remote, counted=False)}
 
 
 def _remote(version: Version) -> Engine:

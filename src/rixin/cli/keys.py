@@ -9,7 +9,7 @@ from rixin.errors import Conflict, InvalidRequest, NotFound
 from rixin.gateway import Accounts, User
 from rixin.workspace import open_workspace
 
-app = App(help="Make, list and revoke API keys.")
+app = App(name="keys", help="Make, list and revoke API keys.")
 
 
 @app.command

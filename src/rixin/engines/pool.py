@@ -150,21 +150,26 @@ class EnginePool(Generic[V]):
         try:
             if not slot.has_room:
                 await self._make_room(slot)
+            slot.engine = await self._start(slot)
+            return slot.engine
+        finally:
+            slot.loading = None
+            if slot.engine is None:
+                slot.has_room = not slot.kind.counted
+
+    async def _start(self, slot: _Slot[V]) -> Engine:
+        try:
             engine = slot.kind.make(slot.version)
             try:
                 await engine.start()
             except BaseException:
                 await engine.close()
                 raise
-            slot.engine, slot.failure = engine, None
-            return engine
         except RixinError as error:
             slot.failure, slot.failed_at = error, time.monotonic()
             raise
-        finally:
-            slot.loading = None
-            if slot.engine is None:
-                slot.has_room = not slot.kind.counted
+        slot.failure = None
+        return engine
 
     async def _make_room(self, wanted: _Slot[V]) -> None:
         deadline = time.monotonic() + WAIT_FOR_ROOM_S
