@@ -40,6 +40,8 @@ def resolve(requirements: Sequence[str], *, seconds: float) -> list[str]:
     """
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--ignore-installed", "--no-input"]
     command += ["--only-binary", ":all:", "--quiet", "--disable-pip-version-check", "--retries", "1"]
+    # Where an index keeps no metadata beside its archives, pip reads it by ranges and not the whole archive.
+    command += ["--use-feature", "fast-deps"]
     command += ["--timeout", str(max(1, round(seconds / 2))), "--report", "-", "--", *requirements]
     where = f"package {requirements[0]}" + (" …" if len(requirements) > 1 else "")
     try:
