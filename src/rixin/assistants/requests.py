@@ -7,7 +7,7 @@ refused by name; fields it doesn't know are named in the `x-rixin-ignored` respo
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, field
 
 Name = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_.-]{1,128}$")]
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -16,6 +16,12 @@ Penalty = Annotated[float, Meta(ge=-2, le=2)]
 StopString = Annotated[str, Meta(min_length=1, max_length=1024)]
 Count = Annotated[int, Meta(ge=1, le=1 << 31)]
 NOTHING = Raw(b"null")
+Schema = Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
+Refused = Annotated[Raw, Meta(extra_json_schema={"type": "null"})]
+
+
+def _nothing() -> Raw:
+    return NOTHING
 
 
 class StreamOptions(Struct, frozen=True, kw_only=True):
@@ -80,7 +86,7 @@ class FunctionSpec(Struct, frozen=True, kw_only=True):
 
     name: Name
     description: str | None = None
-    parameters: Raw = NOTHING
+    parameters: Schema = field(default_factory=_nothing)
     strict: bool | None = None
 
 
@@ -102,7 +108,7 @@ class NamedToolChoice(Struct, frozen=True, kw_only=True):
 
 class JsonSchemaFormat(Struct, frozen=True, kw_only=True):
     name: Name
-    schema: Raw = NOTHING
+    schema: Schema = field(default_factory=_nothing)
     description: str | None = None
     strict: bool | None = None
 
@@ -128,9 +134,9 @@ class ChatRequest(GenerationFields, frozen=True, kw_only=True):
     # Known and not needed here.
     metadata: dict[str, str] | None = None
     modalities: list[Literal["text"]] | None = None
-    prediction: Raw = NOTHING
+    prediction: Raw = field(default_factory=_nothing)
     prompt_cache_key: str | None = None
-    prompt_cache_options: Raw = NOTHING
+    prompt_cache_options: Raw = field(default_factory=_nothing)
     prompt_cache_retention: str | None = None
     reasoning_effort: str | None = None
     safety_identifier: str | None = None
@@ -138,8 +144,8 @@ class ChatRequest(GenerationFields, frozen=True, kw_only=True):
     store: bool | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     # Known, and refused by name unless null: ignoring them would answer another question than the one asked.
-    audio: Raw = NOTHING
-    function_call: Raw = NOTHING
-    functions: Raw = NOTHING
-    moderation: Raw = NOTHING
-    web_search_options: Raw = NOTHING
+    audio: Refused = field(default_factory=_nothing)
+    function_call: Refused = field(default_factory=_nothing)
+    functions: Refused = field(default_factory=_nothing)
+    moderation: Refused = field(default_factory=_nothing)
+    web_search_options: Refused = field(default_factory=_nothing)

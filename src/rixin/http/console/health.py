@@ -25,7 +25,11 @@ async def healthz() -> Response:
     return json_answer(Health())
 
 
-@router.get("/readyz", summary="The default model can answer", openapi_extra=describe(answer=Readiness, public=True))
+@router.get(
+    "/readyz",
+    summary="The default model can answer",
+    openapi_extra=describe(answer=Readiness, public=True, unready=True),
+)
 async def readyz(house: House) -> Response:
     """503 with the reason while it can't."""
     try:

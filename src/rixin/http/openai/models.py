@@ -21,7 +21,7 @@ Server = Annotated[Serving, Depends(serving)]
 
 
 @router.get("/v1/models", summary="Models that can be asked", openapi_extra=describe(answer=ModelList))
-async def list_models(server: Server) -> Response:
+async def list_model_cards(server: Server) -> Response:
     names = await run_sync(server.workspace.models.names)
     return json_answer(ModelList(data=[_card(name, made) for name, made in names.items()]))
 
