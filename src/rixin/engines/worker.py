@@ -5,6 +5,7 @@ outlives the server that started it.
 """
 
 import contextlib
+import faulthandler
 import logging
 import os
 import signal
@@ -23,6 +24,7 @@ OOM_SCORE = "500"
 
 def main() -> None:
     """Load what the first command names, then serve until standard input ends."""
+    faulthandler.enable()
     logging.basicConfig(format="%(levelname)s worker: %(message)s", level=logging.INFO, stream=sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then closes our input
     with contextlib.suppress(OSError):  # when memory runs out, the kernel should end this process first

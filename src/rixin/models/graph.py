@@ -1,12 +1,11 @@
-"""Builds the OpenVINO model of a GGUF file: a Llama-shaped decoder with paged attention, weights in int8.
+"""Builds the OpenVINO model of a GGUF file: a Llama-shaped decoder with a stateful KV cache, weights in int8.
 
-Paged attention is written into the graph (inputs `past_lens`, `block_indices` …), so that many sequences of
-different lengths share one step and one KV cache. `logits_indices` picks the tokens whose logits are wanted: the
-head's product over a 150,000-token vocabulary is made only for them.
+The graph has the standard form of OpenVINO's language models (inputs `input_ids`, `attention_mask`, `position_ids`,
+`beam_idx`; a variable for each layer's keys and values), so every OpenVINO tool can run it; the engine turns it into
+paged attention when it loads it.
 
 Why int8, a scale for each row: on Qwen2.5-Coder-0.5B (Q4_K_M) the KL divergence to the same file in float32 is 0.002
 for int8 and 0.06–0.13 for every int4 form tried, since its weights were rounded once already.
-Source of the attention interface: vLLM's PagedAttention, https://arxiv.org/abs/2309.06180.
 """
 
 from collections.abc import Sequence
@@ -17,7 +16,8 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 from openvino import Node, Output, opset13
-from openvino.op import Constant, Parameter, _PagedAttentionExtension
+from openvino.op import Constant, Parameter
+from openvino.op.util import Variable, VariableInfo
 
 from rixin.errors import MalformedModel, UnsupportedModel
 from rixin.models.gguf_reader import GgufFile
@@ -104,48 +104,42 @@ def _tensor_shape(gguf: GgufFile, name: str, rank: int) -> tuple[int, ...]:
 
 
 class _Decoder:
-    """One build; holds the graph's inputs as they are made."""
+    """One build; holds the graph's inputs and the updates of its cache."""
 
     def __init__(self, gguf: GgufFile, shape: Shape) -> None:
         self.gguf = gguf
         self.shape = shape
         self.tied = "output.weight" not in gguf.tensors
-        self.token_ids = _parameter("input_ids", ov.Type.i64, [-1])
-        self.positions = _parameter("position_ids", ov.Type.i64, [-1])
-        self.logits_indices = _parameter("logits_indices", ov.Type.i64, [-1])
-        self.past_lens = _parameter("past_lens", ov.Type.i32, [-1])
-        self.subsequence_begins = _parameter("subsequence_begins", ov.Type.i32, [-1])
-        self.block_indices = _parameter("block_indices", ov.Type.i32, [-1])
-        self.block_indices_begins = _parameter("block_indices_begins", ov.Type.i32, [-1])
-        self.max_context_len = _parameter("max_context_len", ov.Type.i32, [])
-        self.caches: list[Parameter] = []
+        self.token_ids = _parameter("input_ids", ov.Type.i64, [-1, -1])
+        self.attention_mask = _parameter("attention_mask", ov.Type.i64, [-1, -1])
+        self.positions = _parameter("position_ids", ov.Type.i64, [-1, -1])
+        self.beams = _parameter("beam_idx", ov.Type.i32, [-1])
+        self.updates: list[Node] = []
 
     def model(self) -> ov.Model:
         embedding = _int8(self.tensor("token_embd.weight", (self.shape.vocabulary, self.shape.hidden)))
-        rows = opset13.gather(embedding, opset13.convert(self.token_ids, "i32"), _integers(0, np.int32))
-        state: Node = opset13.unsqueeze(rows, _integers(1))  # [tokens, 1, hidden]
+        state: Node = opset13.gather(embedding, opset13.convert(self.token_ids, "i32"), _integers(0, np.int32))
         cos, sin = self.rotation()
+        mask = self.mask()
         for layer in range(self.shape.layers):
-            state = opset13.add(state, self.attention(layer, state, cos, sin))
+            state = opset13.add(state, self.attention(layer, state, cos, sin, mask))
             state = opset13.add(state, self.feed_forward(layer, state))
-        wanted = opset13.gather(state, opset13.convert(self.logits_indices, "i32"), _integers(0, np.int32))
-        normed = self.norm(wanted, "output_norm.weight")
         head = embedding if self.tied else self.weight("output.weight", self.shape.vocabulary)
-        logits = opset13.squeeze(_product(normed, head), _integers([1]))
-        result = opset13.result(logits)
+        result = opset13.result(_product(self.norm(state, "output_norm.weight"), head))
         result.output(0).get_tensor().set_names({"logits"})
-        inputs = [
-            self.token_ids,
-            self.positions,
-            self.logits_indices,
-            self.past_lens,
-            self.subsequence_begins,
-            self.block_indices,
-            self.block_indices_begins,
-            self.max_context_len,
-            *self.caches,
-        ]
-        return ov.Model([result], inputs, "decoder")
+        inputs = [self.token_ids, self.attention_mask, self.positions, self.beams]
+        return ov.Model([result], self.updates, inputs, "decoder")
+
+    def mask(self) -> Node:
+        """What is added to attention scores, [batch, 1, new, all]: 0 where a token may look, else float32's least."""
+        length = opset13.gather(opset13.shape_of(self.attention_mask), _integers(1), _integers(0))
+        new = opset13.gather(opset13.shape_of(self.token_ids), _integers(1), _integers(0))
+        columns = opset13.range(_integers(0), length, _integers(1), "i64")
+        rows = opset13.range(opset13.subtract(length, new), length, _integers(1), "i64")
+        later = opset13.greater(opset13.unsqueeze(columns, _integers(0)), opset13.unsqueeze(rows, _integers(1)))
+        padding = opset13.equal(opset13.unsqueeze(self.attention_mask, _integers([1, 2])), _integers(0))
+        hidden = opset13.logical_or(opset13.unsqueeze(later, _integers([0, 1])), padding)
+        return opset13.select(hidden, _floats(float(np.finfo(np.float32).min)), _floats(0))
 
     def tensor(self, name: str, shape: tuple[int, ...]) -> Floats:
         """The float32 values of a tensor that must have this shape."""
@@ -166,17 +160,17 @@ class _Decoder:
         return opset13.multiply(scaled, _constant(gain))
 
     def rotation(self) -> tuple[Node, Node]:
-        """cos and sin of RoPE for each token, [tokens, 1, 1, head_size]."""
+        """cos and sin of RoPE for each token, [batch, 1, tokens, head_size]."""
         half = np.arange(0, self.shape.head_size, 2, dtype=np.float32) / self.shape.head_size
         frequency = 1.0 / np.float32(self.shape.rope_theta) ** half
         if "rope_freqs.weight" in self.gguf.tensors:  # Llama 3.1's long-context factors
             frequency = frequency / self.tensor("rope_freqs.weight", (self.shape.head_size // 2,))
-        position = opset13.convert(opset13.reshape(self.positions, _integers([-1, 1, 1, 1]), False), "f32")
+        position = opset13.convert(opset13.unsqueeze(self.positions, _integers([1, 3])), "f32")
         angle = opset13.multiply(position, _constant(frequency.astype(np.float32).reshape(1, 1, 1, -1)))
         both = opset13.concat([angle, angle], -1)
         return opset13.cos(both), opset13.sin(both)
 
-    def attention(self, layer: int, state: Node, cos: Node, sin: Node) -> Node:
+    def attention(self, layer: int, state: Node, cos: Node, sin: Node, mask: Node) -> Node:
         shape, block = self.shape, f"blk.{layer}"
         sizes = [shape.heads * shape.head_size, shape.kv_heads * shape.head_size, shape.kv_heads * shape.head_size]
         hidden = self.norm(state, f"{block}.attn_norm.weight")
@@ -186,16 +180,20 @@ class _Decoder:
             bias = np.concatenate([self.tensor(name, (size,)) for name, size in zip(biases, sizes, strict=True)])
             joined = opset13.add(joined, _constant(bias.reshape(1, 1, -1)))
         query, key, value = opset13.variadic_split(joined, _integers(-1), _integers(sizes)).outputs()
-        names = (f"{block}.attn_q_norm.weight", f"{block}.attn_k_norm.weight")
-        mixed = self.paged_attention(
-            layer,
-            self.rotate(query, shape.heads, cos, sin, names[0]),
-            self.rotate(key, shape.kv_heads, cos, sin, names[1]),
-            opset13.reshape(value, _integers([-1, sizes[2]]), False),
+        mixed = opset13.scaled_dot_product_attention(
+            self.rotate(self.by_head(query, shape.heads, f"{block}.attn_q_norm.weight"), cos, sin),
+            self.shared(
+                self.with_past(
+                    f"past_key_values.{layer}.key",
+                    self.rotate(self.by_head(key, shape.kv_heads, f"{block}.attn_k_norm.weight"), cos, sin),
+                )
+            ),
+            self.shared(self.with_past(f"past_key_values.{layer}.value", self.by_head(value, shape.kv_heads))),
+            mask,
+            _floats(shape.head_size**-0.5),
         )
-        return _product(
-            opset13.unsqueeze(mixed, _integers(1)), self.weight(f"{block}.attn_output.weight", shape.hidden, sizes[0])
-        )
+        flat = opset13.reshape(opset13.transpose(mixed, _integers([0, 2, 1, 3])), _integers([0, 0, -1]), True)
+        return _product(flat, self.weight(f"{block}.attn_output.weight", shape.hidden, sizes[0]))
 
     def projection(self, block: str, part: str, sizes: Sequence[int]) -> Floats:
         rows = sizes["qkv".index(part)]
@@ -207,62 +205,51 @@ class _Decoder:
         pairs = weight.reshape(heads, self.shape.head_size // 2, 2, self.shape.hidden)
         return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(rows, self.shape.hidden)
 
-    def rotate(self, flat: Output, heads: int, cos: Node, sin: Node, norm: str) -> Node:
-        """RoPE on [tokens, 1, heads·size]; back as [tokens, heads·size]."""
+    def by_head(self, flat: Output, heads: int, norm: str = "") -> Node:
+        """[batch, tokens, heads·size] as [batch, heads, tokens, size], normed by head if the file has this norm."""
         size = self.shape.head_size
         split = opset13.reshape(flat, _integers([0, 0, heads, size]), True)
-        if norm in self.gguf.tensors:  # Qwen3 norms each head's query and key
+        if norm in self.gguf.tensors:  # Qwen3
             split = self.norm(split, norm, size)
-        split = opset13.transpose(split, _integers([0, 2, 1, 3]))
-        first = opset13.slice(split, _integers([0]), _integers([size // 2]), _integers([1]), _integers([3]))
-        second = opset13.slice(split, _integers([size // 2]), _integers([2**31 - 1]), _integers([1]), _integers([3]))
-        turned = opset13.concat([opset13.multiply(second, _constant(np.full((1, 1, 1, 1), -1, np.float32))), first], -1)
-        rotated = opset13.add(opset13.multiply(split, cos), opset13.multiply(turned, sin))
-        return opset13.reshape(
-            opset13.transpose(rotated, _integers([0, 2, 1, 3])), _integers([-1, heads * size]), False
-        )
+        return opset13.transpose(split, _integers([0, 2, 1, 3]))
 
-    def paged_attention(self, layer: int, query: Node, key: Node, value: Node) -> Output:
+    def rotate(self, heads: Node, cos: Node, sin: Node) -> Node:
+        """RoPE, in the form that OpenVINO fuses into one kernel."""
+        half, last = _integers([self.shape.head_size // 2]), _integers([3])
+        first = opset13.slice(heads, _integers([0]), half, _integers([1]), last)
+        second = opset13.slice(heads, half, _integers([2**31 - 1]), _integers([1]), last)
+        negated = opset13.multiply(second, _constant(np.full((1, 1, 1, 1), -1, np.float32)))
+        turned = opset13.concat([negated, first], -1)
+        return opset13.add(opset13.multiply(heads, cos), opset13.multiply(turned, sin))
+
+    def with_past(self, name: str, new: Node) -> Node:
+        """Keys or values of all tokens so far; the new ones are put behind those of the variable `name`."""
         shape = self.shape
-        caches = [_parameter(f"{kind}_cache.{layer}", ov.Type.dynamic, [-1, -1, -1, -1]) for kind in ("key", "value")]
-        self.caches += caches
-        no_integers, no_floats = _constant(np.zeros(0, np.int32)), _constant(np.zeros(0, np.float32))
-        off = _integers(0, np.int32)
-        node = _PagedAttentionExtension(
-            [
-                input_.output(0)
-                for input_ in (
-                    query,
-                    key,
-                    value,
-                    *caches,
-                    self.past_lens,
-                    self.subsequence_begins,
-                    self.block_indices,
-                    self.block_indices_begins,
-                    _floats(shape.head_size**-0.5),
-                    off,  # sliding window
-                    no_floats,  # ALiBi slopes
-                    self.max_context_len,
-                    no_integers,  # score aggregation window
-                    no_integers,  # rotated blocks
-                    no_integers,  # rotation deltas
-                    no_floats,  # rotation table
-                    no_floats,  # sparse attention threshold
-                    off,  # sparse attention block
-                    off,  # sparse attention stride
-                    _constant(np.zeros((0, 0, 0, 0), np.float32)),  # sinks
-                    off,  # eviction: start
-                    *[no_integers] * 4,  # eviction: end, diversity
-                    _constant(np.zeros(0, np.uint8)),  # query-to-query bias
-                    no_integers,  # its begins
-                )
-            ]
+        info = VariableInfo()
+        info.data_shape = ov.PartialShape([-1, shape.kv_heads, -1, shape.head_size])
+        info.data_type = ov.Type.f32
+        info.variable_id = name
+        variable = Variable(info)
+        batch = opset13.gather(opset13.shape_of(self.token_ids), _integers([0]), _integers(0))
+        sizes = opset13.concat([batch, _integers([shape.kv_heads]), _integers([0]), _integers([shape.head_size])], 0)
+        past = opset13.read_value(opset13.broadcast(_floats(0), sizes), variable)
+        together = opset13.concat([opset13.gather(past, self.beams, _integers(0)), new], -2)
+        self.updates.append(opset13.assign(together, variable))
+        return together
+
+    def shared(self, heads: Node) -> Node:
+        """Each head of keys or values once for every query head that looks at it (grouped-query attention)."""
+        shape = self.shape
+        copies = shape.heads // shape.kv_heads
+        if copies == 1:
+            return heads
+        tokens = opset13.gather(opset13.shape_of(heads), _integers([0, 1, 2, 3]), _integers(0))
+        batch, _, length, _ = (opset13.gather(tokens, _integers([axis]), _integers(0)) for axis in range(4))
+        wide = opset13.concat(
+            [batch, _integers([shape.kv_heads]), _integers([copies]), length, _integers([shape.head_size])], 0
         )
-        info = node.get_rt_info()
-        info["num_k_heads"] = info["num_v_heads"] = shape.kv_heads
-        info["k_head_size"] = info["v_head_size"] = shape.head_size
-        return node.output(0)
+        copied = opset13.broadcast(opset13.unsqueeze(heads, _integers(2)), wide, "BIDIRECTIONAL")
+        return opset13.reshape(copied, _integers([0, shape.heads, -1, shape.head_size]), True)
 
     def feed_forward(self, layer: int, state: Node) -> Node:
         block, size = f"blk.{layer}", self.shape.feed_forward

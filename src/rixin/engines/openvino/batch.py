@@ -1,0 +1,226 @@
+"""The batch: requests in, events out, one step at a time."""
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, field
+
+import numpy as np
+from llguidance import LLMatcher
+from numpy.typing import NDArray
+
+from rixin.engines.openvino.answer import Answer, token_logprob
+from rixin.engines.openvino.blocks import BlockPool
+from rixin.engines.openvino.prepare import Prepared
+from rixin.engines.openvino.runner import Runner
+from rixin.engines.openvino.sampler import Chosen, Sampler, largest, log_sum_exp
+from rixin.engines.openvino.scheduler import Scheduler
+from rixin.engines.openvino.sequence import Sequence
+from rixin.engines.openvino.vocabulary import Vocabulary
+from rixin.engines.protocol import Finished, GenerateEvent, Score, ScoreRequest, Started, TokenLogprob
+from rixin.engines.wire import Events, Reply, Scores
+
+Floats = NDArray[np.float32]
+
+
+@dataclass
+class _Generation:
+    """A request whose answers are being written. Followers are the answers after the first; they share its prompt."""
+
+    prepared: Prepared
+    answers: dict[int, Answer] = field(default_factory=dict)  # by id() of the sequence
+    followers: list[Sequence] = field(default_factory=list)
+    started: bool = False
+    told: dict[int, Chosen] = field(default_factory=dict)  # prompt log-probabilities by place
+
+
+@dataclass
+class _Scoring:
+    """A score command: how many of its sequences are still to come, and what the others gave, by place."""
+
+    scores: list[Score | None]
+    sequences: dict[int, tuple[int, ScoreRequest]]  # by id() of the sequence
+    told: dict[tuple[int, int], tuple[float, bool]] = field(default_factory=dict)
+
+
+class Batch:
+    """Everything that is being worked on. One thread; `step` as long as it is busy."""
+
+    def __init__(self, runner: Runner, vocabulary: Vocabulary, *, max_parallel: int) -> None:
+        self._runner = runner
+        self._vocabulary = vocabulary
+        self._pool = BlockPool(runner.blocks, runner.block_size)
+        self._scheduler = Scheduler(self._pool, max_parallel=max_parallel)
+        self._generations: dict[str, _Generation] = {}
+        self._scorings: dict[str, _Scoring] = {}
+        self._events: list[tuple[str, GenerateEvent]] = []
+        self._replies: list[Reply] = []
+
+    @property
+    def busy(self) -> bool:
+        return bool(len(self._scheduler))
+
+    def generate(self, prepared: Prepared) -> list[Reply]:
+        """Take a request in; it begins with the next step."""
+        request = prepared.request
+        generation = self._generations[request.id] = _Generation(prepared)
+        echo_logprobs = request.echo and request.sampling.logprobs is not None
+        for index in range(request.n):
+            sequence = Sequence(
+                request.id,
+                list(prepared.tokens),
+                sampler=Sampler(request.sampling, answer=index, prompt=prepared.tokens)
+                if prepared.max_tokens > 0
+                else None,
+                matcher=LLMatcher(self._vocabulary.grammar_tokenizer, prepared.grammar) if prepared.grammar else None,
+                told_from=1 if echo_logprobs and index == 0 else None,
+            )
+            generation.answers[id(sequence)] = Answer(prepared, self._vocabulary, index)
+            if index == 0:
+                self._scheduler.add(sequence)
+            else:
+                generation.followers.append(sequence)
+        return self._drain()
+
+    def score(self, command_id: str, requests: Many[ScoreRequest]) -> list[Reply]:
+        """Take a score command in."""
+        scoring = self._scorings[command_id] = _Scoring([None] * len(requests), {})
+        for number, request in enumerate(requests):
+            tokens = [*request.context, *request.continuation]
+            sequence = Sequence(command_id, tokens[:-1] or tokens, sampler=None, told_from=max(len(request.context), 1))
+            sequence.prompt_length = len(tokens)
+            scoring.sequences[id(sequence)] = (number, request)
+            self._scheduler.add(sequence)
+        if not requests:
+            self._replies.append(Scores(command_id, ()))
+            del self._scorings[command_id]
+        return self._drain()
+
+    def cancel(self, request_id: str) -> None:
+        """Forget a request and free what it holds; one that is not there is fine."""
+        if self._generations.pop(request_id, None) or self._scorings.pop(request_id, None):
+            self._scheduler.remove_if(lambda sequence: sequence.request_id == request_id)
+
+    def step(self) -> list[Reply]:
+        """Compute one step and say what it brought."""
+        plan = self._scheduler.plan()
+        pieces = [sequence.piece(count) for sequence, count in plan]
+        logits = self._runner.step(pieces)
+        greedy = logits.argmax(axis=1) if len(logits) and any(_is_greedy(sequence) for sequence, _ in plan) else None
+        row = 0
+        for (sequence, count), piece in zip(plan, pieces, strict=True):
+            rows = range(row, row + len(piece.wanted))
+            row = rows.stop
+            self._after(sequence, count, piece.wanted, logits[rows.start : rows.stop], rows, greedy)
+        return self._drain()
+
+    def _after(
+        self,
+        sequence: Sequence,
+        count: int,
+        wanted: Many[int],
+        logits: Floats,
+        rows: range,
+        greedy: NDArray[np.int64] | None,
+    ) -> None:
+        places = [sequence.computed + place + 1 for place in wanted]
+        sequence.advance(count, self._pool)
+        scoring = self._scorings.get(sequence.request_id)
+        if scoring is not None:
+            self._tell_scores(scoring, sequence, places, logits)
+            return
+        generation = self._generations[sequence.request_id]
+        if sequence.told_from is not None:
+            self._tell_prompt(generation, sequence, places, logits)
+        if sequence.computed < len(sequence.tokens):
+            return
+        if not generation.started:
+            self._start(generation, sequence)
+        answer = generation.answers[id(sequence)]
+        if sequence.sampler is None:
+            self._emit(sequence, answer.end_unstarted())
+            return
+        if greedy is not None and _is_greedy(sequence):
+            chosen = Chosen(int(greedy[rows[-1]]))
+        else:
+            chosen = sequence.sampler.choose(logits[-1], sequence.allowed(self._runner.vocabulary))
+        sequence.sampler.accept(chosen.token)
+        grammar_ended = False
+        if sequence.matcher is not None:
+            sequence.matcher.consume_token(chosen.token)
+            grammar_ended = sequence.matcher.is_stopped()
+        sequence.tokens.append(chosen.token)
+        self._emit(sequence, answer.add(chosen, grammar_ended=grammar_ended))
+
+    def _start(self, generation: _Generation, first: Sequence) -> None:
+        """The prompt is in the cache: say so, and let the other answers of the request follow into it."""
+        generation.started = True
+        prepared, request = generation.prepared, generation.prepared.request
+        told: tuple[TokenLogprob, ...] | None = None
+        if first.told_from is not None:
+            rest = [token_logprob(generation.told[place], self._vocabulary) for place in range(1, len(prepared.tokens))]
+            told = (TokenLogprob(self._vocabulary.bytes_of(prepared.tokens[0]), None), *rest)
+            generation.told.clear()
+        text = b"".join(map(self._vocabulary.bytes_of, prepared.tokens)).decode("utf-8", "replace")
+        self._events.append(
+            (
+                request.id,
+                Started(
+                    prompt_tokens=len(prepared.tokens),
+                    cached_tokens=first.cached,
+                    prompt_text=text if request.echo else None,
+                    prompt_logprobs=told,
+                ),
+            )
+        )
+        for follower in generation.followers:
+            self._scheduler.add(follower)
+        generation.followers.clear()
+
+    def _emit(self, sequence: Sequence, events: list[GenerateEvent]) -> None:
+        self._events += [(sequence.request_id, event) for event in events]
+        if events and isinstance(events[-1], Finished):
+            self._scheduler.remove_if(lambda other: other is sequence)
+            generation = self._generations[sequence.request_id]
+            del generation.answers[id(sequence)]
+            if not generation.answers:
+                del self._generations[sequence.request_id]
+
+    def _tell_prompt(self, generation: _Generation, sequence: Sequence, places: list[int], logits: Floats) -> None:
+        number = generation.prepared.request.sampling.logprobs or 0
+        for place, row in zip(places, logits, strict=True):
+            if place < sequence.prompt_length:
+                normaliser = log_sum_exp(row)
+                token = sequence.tokens[place]
+                best = largest(row, number)
+                generation.told[place] = Chosen(
+                    token, float(row[token] - normaliser), tuple((int(b), float(row[b] - normaliser)) for b in best)
+                )
+
+    def _tell_scores(self, scoring: _Scoring, sequence: Sequence, places: list[int], logits: Floats) -> None:
+        number, request = scoring.sequences[id(sequence)]
+        tokens = [*request.context, *request.continuation]
+        for place, row in zip(places, logits, strict=True):
+            token = tokens[place]
+            scoring.told[number, place] = (float(row[token]) - log_sum_exp(row), bool(row[token] == row.max()))
+        if sequence.computed < len(sequence.tokens):
+            return
+        self._scheduler.remove_if(lambda other: other is sequence)
+        first = max(len(request.context), 1)
+        told = [scoring.told.pop((number, place)) for place in range(first, len(tokens))]
+        scoring.scores[number] = Score(
+            logprobs=tuple(logprob for logprob, _ in told), greedy=tuple(likeliest for _, likeliest in told)
+        )
+        done = [score for score in scoring.scores if score is not None]
+        if len(done) == len(scoring.scores):
+            self._replies.append(Scores(sequence.request_id, tuple(done)))
+            del self._scorings[sequence.request_id]
+
+    def _drain(self) -> list[Reply]:
+        replies, self._replies = self._replies, []
+        if self._events:
+            replies.append(Events(self._events))
+            self._events = []
+        return replies
+
+
+def _is_greedy(sequence: Sequence) -> bool:
+    return sequence.sampler is not None and sequence.matcher is None and sequence.sampler.is_plain_greedy
