@@ -10,6 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from models_cache import make_smollm2_home
 from rixin.engines.fake import FakeEngine
 from rixin.store import Database
 
@@ -75,3 +76,11 @@ def server(fake_server: "Served") -> "Served":
     """A running server whose model `chat` is `server.engine`, a FakeEngine as new; set its fields as you like."""
     FakeEngine.__init__(fake_server.engine)
     return fake_server
+
+
+@pytest.fixture(scope="session")
+def smollm2_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A RIXIN_HOME with the real SmolLM2 behind the alias `chat`, shared by all tests: leave its models as they are."""
+    home = tmp_path_factory.mktemp("smollm2")
+    make_smollm2_home(home)
+    return home
