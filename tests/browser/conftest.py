@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from steps import Opener
+from steps import Opener, composer
 
 from rixin.http.pages import STATIC
 from served import PASSWORD, Served
@@ -90,8 +90,10 @@ def open_page(chromium: Browser, server: Served) -> Iterator[Opener]:
 
 @pytest.fixture
 def page(open_page: Opener) -> Page:
-    """The empty chat of somebody new."""
-    return open_page()
+    """The empty chat of somebody new, ready."""
+    opened = open_page()
+    composer(opened).wait_for()
+    return opened
 
 
 def new_session(server: Served, role: str) -> str:

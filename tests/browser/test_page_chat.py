@@ -9,10 +9,11 @@ from rixin.errors import EngineDied
 from served import Served
 
 LONG = " ".join(f"word{number}" for number in range(400))
+SCROLLER = "document.querySelector('[class*=scroller]')"
 
 
 def test_a_question_is_sent_and_its_answer_streams_in(page: Page, server: Served) -> None:
-    server.engine.reply, server.engine.token_s = LONG, 0.01
+    server.engine.reply, server.engine.token_s = LONG, 0.004
     ask(page, "Tell me about rivers")
     answer = answers(page).last
     expect(answer).to_contain_text("word5")
@@ -124,7 +125,7 @@ def test_escape_leaves_a_message_as_it_was(page: Page) -> None:
 
 
 def test_a_reload_in_the_middle_of_an_answer_shows_the_whole(page: Page, server: Served) -> None:
-    server.engine.reply, server.engine.token_s = LONG, 0.01
+    server.engine.reply, server.engine.token_s = LONG, 0.005
     ask(page, "Keep going")
     expect(answers(page).last).to_contain_text("word20")
     page.reload()
@@ -182,14 +183,15 @@ def test_the_reader_is_not_pulled_down_while_reading(page: Page, server: Served)
     server.engine.reply = "\n\n".join(f"Paragraph {number}." for number in range(150))
     server.engine.token_s = 0.012
     ask(page, "A long text")
-    expect(page.get_by_text("Paragraph 40.", exact=True)).to_be_in_viewport()  # it follows the end
+    expect(page.get_by_text("Paragraph 40.", exact=True)).to_be_attached()
+    assert page.evaluate(f"({SCROLLER}).scrollTop") > 400  # it follows the end
     page.mouse.move(700, 300)
     page.mouse.wheel(0, -600)
     to_latest = page.get_by_role("button", name="To the latest")
     expect(to_latest).to_be_visible()
-    before = page.evaluate("document.querySelector('[class*=scroller]').scrollTop")
+    before = page.evaluate(f"({SCROLLER}).scrollTop")
     expect(finished(page)).to_contain_text("Paragraph 149.")
-    assert page.evaluate("document.querySelector('[class*=scroller]').scrollTop") == before
+    assert page.evaluate(f"({SCROLLER}).scrollTop") == before
     to_latest.click()
     expect(page.get_by_text("Paragraph 149.", exact=True)).to_be_in_viewport()
     expect(to_latest).to_be_hidden()

@@ -1,4 +1,6 @@
+import createClient from "openapi-fetch";
 import { apiError, send, setCsrf } from "./http";
+import type { paths } from "./schema";
 import type {
   Conversation,
   ConversationPage,
@@ -7,79 +9,141 @@ import type {
   Message,
   Model,
   NewKey,
+  Question,
   Role,
   Session,
-  SignedIn,
   User,
+  UserChanges,
 } from "./types";
 
-type Method = "GET" | "POST" | "PATCH" | "DELETE";
-
-async function call<Answer>(method: Method, path: string, body?: object): Promise<Answer> {
-  const headers = { accept: "application/json", ...(body && { "content-type": "application/json" }) };
-  const response = await send(
-    new Request(path, { method, headers, body: body ? JSON.stringify(body) : null, cache: "no-store" }),
-  );
-  const answer: unknown = response.status === 204 ? null : await response.json().catch(() => null);
-  if (!response.ok) throw apiError(response.status, answer);
-  return answer as Answer;
-}
+/** Every call of the console API, checked against the server's OpenAPI document. */
+const client = createClient<paths>({
+  // Absolute, since a Request outside of a page (in tests) knows no address to start from.
+  baseUrl: globalThis.location?.origin ?? "http://localhost",
+  fetch: send,
+  cache: "no-store",
+});
 
 export const PAGE_SIZE = 40;
 
+type Answered<Data> = { data?: Data; error?: unknown; response: Response };
+
+/** What the server answered. Raises ApiError where it refused, Unreachable where nothing answered. */
+async function data<Data>(answered: Promise<Answered<Data>>): Promise<Data> {
+  const { data: answer, response, error } = await answered;
+  if (!response.ok) throw apiError(response.status, error);
+  return answer as Data;
+}
+
 export async function getSession(): Promise<Session> {
-  const session = await call<Session>("GET", "/api/session");
+  const session = await data(client.GET("/api/session"));
   setCsrf(session.csrf);
   return session;
 }
 
-export const setup = (token: string, name: string, password: string) =>
-  call<SignedIn>("POST", "/api/setup", { token, name, password });
-export const signIn = (name: string, password: string) =>
-  call<SignedIn>("POST", "/api/session", { name, password });
-export const signOut = () => call<null>("DELETE", "/api/session");
-export const changePassword = (old: string, password: string) =>
-  call<null>("POST", "/api/password", { old, new: password });
+export async function setup(token: string, name: string, password: string): Promise<void> {
+  await data(client.POST("/api/setup", { body: { token, name, password } }));
+}
 
-export const listUsers = async () => (await call<{ data: User[] }>("GET", "/api/users")).data;
-export const createUser = (name: string, password: string, role: Role) =>
-  call<User>("POST", "/api/users", { name, password, role });
-export const changeUser = (id: string, change: { role?: Role; password?: string; disabled?: boolean }) =>
-  call<User>("PATCH", `/api/users/${id}`, change);
-export const deleteUser = (id: string) => call<null>("DELETE", `/api/users/${id}`);
+export async function signIn(name: string, password: string): Promise<void> {
+  await data(client.POST("/api/session", { body: { name, password } }));
+}
 
-export const listKeys = async () => (await call<{ data: Key[] }>("GET", "/api/keys")).data;
-export const createKey = (name: string, days: number | null) =>
-  call<NewKey>("POST", "/api/keys", { name, ...(days !== null && { expires_in_days: days }) });
-export const revokeKey = (id: string) => call<null>("DELETE", `/api/keys/${id}`);
+export async function signOut(): Promise<void> {
+  await data(client.DELETE("/api/session"));
+}
 
-export const listModels = async () => (await call<{ data: Model[] }>("GET", "/api/models")).data;
+export async function changePassword(old: string, fresh: string): Promise<void> {
+  await data(client.POST("/api/password", { body: { old, new: fresh } }));
+}
 
-export const listConversations = (cursor: string | null) =>
-  call<ConversationPage>(
-    "GET",
-    `/api/conversations?${new URLSearchParams({ limit: String(PAGE_SIZE), ...(cursor !== null && { cursor }) })}`,
+export async function listUsers(): Promise<User[]> {
+  return (await data(client.GET("/api/users"))).data;
+}
+
+export function createUser(name: string, password: string, role: Role): Promise<User> {
+  return data(client.POST("/api/users", { body: { name, password, role } }));
+}
+
+export function changeUser(id: string, changes: UserChanges): Promise<User> {
+  return data(client.PATCH("/api/users/{user_id}", { params: { path: { user_id: id } }, body: changes }));
+}
+
+export async function deleteUser(id: string): Promise<void> {
+  await data(client.DELETE("/api/users/{user_id}", { params: { path: { user_id: id } } }));
+}
+
+export async function listKeys(): Promise<Key[]> {
+  return (await data(client.GET("/api/keys"))).data;
+}
+
+export function createKey(name: string, days: number | null): Promise<NewKey> {
+  return data(client.POST("/api/keys", { body: { name, expires_in_days: days } }));
+}
+
+export async function revokeKey(id: string): Promise<void> {
+  await data(client.DELETE("/api/keys/{key_id}", { params: { path: { key_id: id } } }));
+}
+
+export async function listModels(): Promise<Model[]> {
+  return (await data(client.GET("/api/models"))).data;
+}
+
+export function listConversations(cursor: string | null): Promise<ConversationPage> {
+  return data(client.GET("/api/conversations", { params: { query: { limit: PAGE_SIZE, cursor } } }));
+}
+
+export function createConversation(model: string | null): Promise<Conversation> {
+  return data(client.POST("/api/conversations", { body: { model } }));
+}
+
+export function getConversation(id: string): Promise<ConversationWithMessages> {
+  return data(
+    client.GET("/api/conversations/{conversation_id}", { params: { path: { conversation_id: id } } }),
   );
-export const createConversation = (model: string | null) =>
-  call<Conversation>("POST", "/api/conversations", { ...(model !== null && { model }) });
-export const getConversation = (id: string) =>
-  call<ConversationWithMessages>("GET", `/api/conversations/${encodeURIComponent(id)}`);
-export const changeConversation = (id: string, change: { title?: string; model?: string }) =>
-  call<Conversation>("PATCH", `/api/conversations/${id}`, change);
-export const deleteConversation = (id: string) => call<null>("DELETE", `/api/conversations/${id}`);
+}
 
-export const sendMessage = (
+export function changeConversation(
+  id: string,
+  body: { title?: string; model?: string },
+): Promise<Conversation> {
+  return data(
+    client.PATCH("/api/conversations/{conversation_id}", { params: { path: { conversation_id: id } }, body }),
+  );
+}
+
+export async function deleteConversation(id: string): Promise<void> {
+  await data(
+    client.DELETE("/api/conversations/{conversation_id}", { params: { path: { conversation_id: id } } }),
+  );
+}
+
+export function sendMessage(
   conversation: string,
-  message: { parent_id: string | null; content: string; model?: string },
-) => call<{ user: Message; answer: Message }>("POST", `/api/conversations/${conversation}/messages`, message);
-export const regenerate = (answer: Message, model: string | null) =>
-  call<{ answer: Message }>(
-    "POST",
-    `/api/conversations/${answer.conversation_id}/messages/${answer.id}/regenerate`,
-    { ...(model !== null && { model }) },
+  body: Question,
+): Promise<{ user: Message; answer: Message }> {
+  const path = { conversation_id: conversation };
+  return data(client.POST("/api/conversations/{conversation_id}/messages", { params: { path }, body }));
+}
+
+/** Have `answer` written again, beside it. */
+export function regenerate(answer: Message, model: string | null): Promise<{ answer: Message }> {
+  return data(
+    client.POST("/api/conversations/{conversation_id}/messages/{message_id}/regenerate", {
+      params: { path: pathOf(answer) },
+      body: { model },
+    }),
   );
-export const stop = (answer: Message) =>
-  call<{ answer: Message }>(
-    "POST",
-    `/api/conversations/${answer.conversation_id}/messages/${answer.id}/stop`,
+}
+
+export function stop(answer: Message): Promise<{ answer: Message }> {
+  return data(
+    client.POST("/api/conversations/{conversation_id}/messages/{message_id}/stop", {
+      params: { path: pathOf(answer) },
+    }),
   );
+}
+
+function pathOf(message: Message): { conversation_id: string; message_id: string } {
+  return { conversation_id: message.conversation_id, message_id: message.id };
+}

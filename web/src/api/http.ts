@@ -14,6 +14,13 @@ export class ApiError extends Error {
 /** No answer came at all: the network or the server is gone. */
 export class Unreachable extends Error {}
 
+let refused: () => void = () => undefined;
+
+/** Have `listener` called when the server says that this session, or its token, is not valid (any more). */
+export function onRefusal(listener: () => void): void {
+  refused = listener;
+}
+
 let csrf: string | null = null;
 
 /** The token that every request that changes something carries; it comes with the session. */
@@ -38,6 +45,7 @@ export async function send(request: Request): Promise<Response> {
     throw new Unreachable();
   }
   reportReachable();
+  if (response.status === 401 || response.status === 403) refused();
   return response;
 }
 

@@ -1,7 +1,5 @@
 import {
   type InfiniteData,
-  MutationCache,
-  QueryCache,
   QueryClient,
   useInfiniteQuery,
   useQuery,
@@ -10,7 +8,7 @@ import {
 import { useCallback } from "react";
 import { onConnectionChange } from "./connection";
 import * as api from "./console";
-import { ApiError, Unreachable } from "./http";
+import { ApiError, onRefusal, Unreachable } from "./http";
 import type { Conversation, ConversationPage, ConversationWithMessages, Message } from "./types";
 
 export const keys = {
@@ -26,28 +24,22 @@ export const keys = {
 const MODELS_LOADING_MS = 2000;
 const MODELS_MS = 60_000;
 
-function makeClient(): QueryClient {
-  const client: QueryClient = new QueryClient({
-    queryCache: new QueryCache({ onError: (error, query) => signedOut(error, query.queryKey) }),
-    mutationCache: new MutationCache({ onError: (error) => signedOut(error, []) }),
-    defaultOptions: {
-      // Whether the server is there is known from src/api/connection.ts, not guessed from the network card.
-      queries: { networkMode: "always", refetchOnWindowFocus: false, staleTime: 30_000, retry: false },
-      mutations: { networkMode: "always", retry: false },
-    },
-  });
-  function signedOut(error: unknown, queryKey: readonly unknown[]) {
-    if (error instanceof ApiError && [401, 403].includes(error.status) && queryKey[0] !== keys.session[0]) {
-      void client.invalidateQueries({ queryKey: keys.session });
-    }
-  }
-  onConnectionChange((reachable) => {
-    if (reachable) void client.invalidateQueries();
-  });
-  return client;
-}
+export const queryClient = new QueryClient({
+  defaultOptions: {
+    // Whether the server is there is known from src/api/connection.ts, not guessed from the network card.
+    queries: { networkMode: "always", refetchOnWindowFocus: false, staleTime: 30_000, retry: false },
+    mutations: { networkMode: "always", retry: false },
+  },
+});
 
-export const queryClient = makeClient();
+// The session may have ended, here or in another window: look, and show the door if so.
+onRefusal(() => void queryClient.invalidateQueries({ queryKey: keys.session }));
+onConnectionChange((reachable) => void (reachable && queryClient.invalidateQueries()));
+
+/** Forget everything but the session itself: it belongs to whoever was signed in before. */
+export function forgetAll(): void {
+  queryClient.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== keys.session[0] });
+}
 
 export const useSession = () =>
   useQuery({ queryKey: keys.session, queryFn: api.getSession, staleTime: Number.POSITIVE_INFINITY });

@@ -5,6 +5,7 @@ import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import type { Message, Model } from "../api/types";
 import { useTexts } from "../i18n";
 import { useMedia } from "../lib/useMedia";
+import { useSignedIn } from "../session/SignedIn";
 import styles from "./Composer.module.css";
 import { readDraft, writeDraft } from "./drafts";
 import { ModelSelect } from "./ModelSelect";
@@ -30,13 +31,14 @@ export function Composer(props: ComposerProps) {
   const { id, prompt, onPromptTaken, writing } = props;
   const texts = useTexts();
   const sender = useRef<GetRef<typeof Sender>>(null);
+  const { user } = useSignedIn();
   const touch = useMedia("(pointer: coarse)");
-  const [text, setText] = useState(() => readDraft(id));
+  const [text, setText] = useState(() => readDraft(user.id, id));
   const [busy, setBusy] = useState(false);
   const [stopping, setStopping] = useState<string | null>(null);
-  const sendable = text.trim() !== "" && !busy && writing === null && props.model !== null;
+  const sendable = text.trim() !== "" && !busy && writing === null;
 
-  useEffect(() => writeDraft(id, text), [id, text]);
+  useEffect(() => writeDraft(user.id, id, text), [user.id, id, text]);
   useEffect(() => {
     // On a touch screen the keyboard would cover half of what there is to read.
     if (!touch) sender.current?.focus();
@@ -54,7 +56,7 @@ export function Composer(props: ComposerProps) {
     const taken = await props.onSend(text.trim());
     setBusy(false);
     if (taken) {
-      writeDraft(id, "");
+      writeDraft(user.id, id, "");
       setText("");
     }
   };
@@ -66,13 +68,13 @@ export function Composer(props: ComposerProps) {
   };
   const onKeyDown: SenderProps["onKeyDown"] = (event: KeyboardEvent) => {
     // While an input method composes, Enter picks its word. Safari ends the composition before this event comes, and
-    // only the old key code 229 tells.
-    if (event.nativeEvent.isComposing || event.keyCode === 229) return false;
-    // A touch keyboard has no Shift+Enter: its Enter makes the line, and the button sends.
-    if (event.key !== "Enter" || event.shiftKey || touch) return;
-    event.preventDefault();
-    void submit();
-    return false;
+    // only the old key code 229 tells. A touch keyboard has no Shift+Enter: its Enter makes a line.
+    const composing = event.nativeEvent.isComposing || event.keyCode === 229;
+    if (event.key === "Enter" && !event.shiftKey && !composing && !touch) {
+      event.preventDefault();
+      void submit();
+    }
+    return false; // nothing is left for Sender to do
   };
 
   return (

@@ -1,4 +1,4 @@
-import type { Message, MessageStatus } from "../api/types";
+import type { Done, Message, MessageStatus, Snapshot, TextDelta } from "../api/types";
 
 /** What a reader sees of an answer that is being written. */
 export interface Live {
@@ -43,13 +43,13 @@ export function reduce(live: Live, event: LiveEvent): Live {
 export function decode(event: string, data: string): LiveEvent | null {
   switch (event) {
     case "snapshot": {
-      const { content, status } = JSON.parse(data) as { content: string; status: MessageStatus };
+      const { content, status } = JSON.parse(data) as Snapshot;
       return { type: "snapshot", content, status };
     }
     case "delta":
-      return { type: "delta", text: (JSON.parse(data) as { text: string }).text };
+      return { type: "delta", text: (JSON.parse(data) as TextDelta).text };
     case "done":
-      return { type: "done", message: (JSON.parse(data) as { message: Message }).message };
+      return { type: "done", message: (JSON.parse(data) as Done).message };
     default:
       return null;
   }

@@ -64,7 +64,7 @@ export function useChat(id: string | null, model: string | null): Chat {
     const { user, answer } = await api.sendMessage(conversationId, {
       parent_id: parent,
       content,
-      ...(model !== null && { model }),
+      model,
     });
     storeMessages(conversationId, user, answer);
     pick(user);

@@ -23,11 +23,21 @@ export const Markdown = memo(function Markdown({ source, growing }: { source: st
     if (node.type === "definition" && !definitions.has(node.identifier))
       definitions.set(node.identifier, node);
   }
+  // Models begin with any rank; the page's own headings are h1, so theirs begin with h2.
+  const depths = parsed.blocks.flatMap(({ node }) => (node.type === "heading" ? [node.depth] : []));
+  const topDepth = Math.min(...depths, 6);
   return (
     <div className={styles.markdown}>
       {parsed.blocks.map(({ source: blockSource, node }, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: blocks only grow at the end
-        <BlockView key={index} source={blockSource} node={node} definitions={definitions} texts={texts} />
+        <BlockView
+          // biome-ignore lint/suspicious/noArrayIndexKey: blocks only grow at the end
+          key={index}
+          source={blockSource}
+          node={node}
+          definitions={definitions}
+          topDepth={topDepth}
+          texts={texts}
+        />
       ))}
     </div>
   );
@@ -35,17 +45,24 @@ export const Markdown = memo(function Markdown({ source, growing }: { source: st
 
 interface Context {
   readonly definitions: ReadonlyMap<string, Definition>;
+  readonly topDepth: number;
   readonly texts: Texts;
 }
 
 const BlockView = memo(
-  function BlockView({ node, definitions, texts }: Context & { source: string; node: RootContent }) {
-    return render(node, { definitions, texts });
+  function BlockView({
+    node,
+    definitions,
+    topDepth,
+    texts,
+  }: Context & { source: string; node: RootContent }) {
+    return render(node, { definitions, topDepth, texts });
   },
   (before, after) =>
     before.source === after.source &&
     before.node.type === after.node.type &&
     before.texts === after.texts &&
+    before.topDepth === after.topDepth &&
     before.definitions.size === after.definitions.size,
 );
 
@@ -61,9 +78,9 @@ function render(node: Nodes, context: Context): ReactNode {
     case "paragraph":
       return <p>{children(node, context)}</p>;
     case "heading": {
-      // The page itself owns h1 and h2.
-      const Heading = (["h3", "h4", "h5", "h6", "h6", "h6"] as const)[node.depth - 1] ?? "h6";
-      return <Heading data-depth={node.depth}>{children(node, context)}</Heading>;
+      const rank = Math.max(node.depth - context.topDepth, 0);
+      const Heading = (["h2", "h3", "h4", "h5", "h6"] as const)[rank] ?? "h6";
+      return <Heading>{children(node, context)}</Heading>;
     }
     case "blockquote":
       return <blockquote>{children(node, context)}</blockquote>;

@@ -4,7 +4,7 @@ import { useEffect, useState } from "react";
 import { useLocation } from "wouter";
 import { setup as makeAdministrator, signIn } from "../api/console";
 import { ApiError } from "../api/http";
-import { keys } from "../api/queries";
+import { forgetAll, keys } from "../api/queries";
 import { type Texts, useTexts } from "../i18n";
 import { errorText } from "../lib/errorText";
 import { PASSWORD_LEAST } from "../lib/password";
@@ -167,6 +167,7 @@ function useEnter(): () => Promise<void> {
   const client = useQueryClient();
   const [location, navigate] = useLocation();
   return async () => {
+    forgetAll();
     await client.invalidateQueries({ queryKey: keys.session });
     if (location === "/setup" || location === "/login") navigate("/", { replace: true });
   };
