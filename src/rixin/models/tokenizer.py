@@ -13,8 +13,8 @@ from rixin.models.pretokenizers import rule_for
 
 SUPPORTED_TOKENIZERS = ("gpt2", "llama")
 MAX_TOKENS = 1_000_000
-# SentencePiece itself makes no pieces longer than 16 characters unless told; runs of spaces in Gemma are 31 long.
-MAX_PIECE_CHARACTERS = 64
+MAX_CHARACTERS = 16_000_000  # of all tokens together; the largest vocabulary in use has about 2,000,000
+MAX_PIECE_CHARACTERS = 256
 
 # Tokens that end a turn, besides the one that the file calls EOS. Only control tokens of these names count.
 _END_OF_TURN = frozenset(
@@ -81,6 +81,8 @@ class _Vocabulary:
         tokens = gguf.strings("tokenizer.ggml.tokens")
         if not 0 < len(tokens) <= MAX_TOKENS:
             raise _malformed(gguf, f"The vocabulary has {len(tokens)} tokens; 1 to {MAX_TOKENS} can be.")
+        if sum(map(len, tokens)) > MAX_CHARACTERS:
+            raise _malformed(gguf, f"The tokens have more than {MAX_CHARACTERS} characters.")
         ids = {token: index for index, token in enumerate(tokens)}
         if len(ids) != len(tokens):
             twice = next(token for index, token in enumerate(tokens) if ids[token] != index)
