@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import os
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -49,7 +50,7 @@ CLOSE_S = 5.0
 
 log = logging.getLogger(__name__)
 
-Inbox = asyncio.Queue[GenerateEvent | Reply | RixinError]
+Inbox = asyncio.Queue[GenerateEvent | RixinError]
 R = TypeVar("R", Tokens, Scores, Vectors)
 
 
@@ -60,8 +61,10 @@ class WorkerClient:
         self._load = load
         self._name = name
         self._ids = itertools.count()
-        self._requests: dict[str, Inbox] = {}
-        self._process: asyncio.subprocess.Process | None = None
+        self._streams: dict[str, Inbox] = {}
+        self._asked: dict[str, asyncio.Future[Reply]] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: asyncio.StreamWriter | None = None
         self._ready = asyncio.Event()
         self._capabilities: Capabilities | None = None
         self._reason: str | None = f"{name} has not been started."
@@ -93,7 +96,8 @@ class WorkerClient:
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent]:
         await self._until_ready()
         id = str(next(self._ids))
-        inbox = self._open(id)
+        inbox: Inbox = asyncio.Queue()
+        self._streams[id] = inbox
         unfinished = request.n
         try:
             await self._send(Generate(structs.replace(request, id=id)))
@@ -104,9 +108,9 @@ class WorkerClient:
                     raise event
                 if isinstance(event, Finished):
                     unfinished -= 1
-                yield event  # type: ignore[misc]  # events only: replies go to `_ask`
+                yield event
         finally:
-            del self._requests[id]
+            del self._streams[id]
             if unfinished:
                 self._send_soon(Cancel(id))
 
@@ -122,11 +126,12 @@ class WorkerClient:
     async def close(self) -> None:
         """End the process; requests still in flight get EngineUnavailable."""
         self._stop(EngineUnavailable(f"{self._name} was closed."))
-        process, life = self._process, self._life
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), CLOSE_S)
+        life, process = self._life, self._process
+        if self._pipe is not None:
+            self._pipe.write_eof()
+        if process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(process.wait, CLOSE_S)
         if life is not None:
             life.cancel()
             await asyncio.gather(life, return_exceptions=True)
@@ -134,25 +139,16 @@ class WorkerClient:
     async def _ask(self, command: Callable[[str], Command], kind: type[R]) -> R:
         await self._until_ready()
         id = str(next(self._ids))
-        inbox = self._open(id)
-        answered = False
+        answer = self._asked[id] = asyncio.get_running_loop().create_future()
         try:
             await self._send(command(id))
-            reply = await inbox.get()
-            answered = True
-            if isinstance(reply, RixinError):
-                raise reply
+            reply = await answer
             assert isinstance(reply, kind)
             return reply
         finally:
-            del self._requests[id]
-            if not answered:
+            del self._asked[id]
+            if not answer.done() or answer.cancelled():
                 self._send_soon(Cancel(id))
-
-    def _open(self, id: str) -> Inbox:
-        inbox: Inbox = asyncio.Queue()
-        self._requests[id] = inbox
-        return inbox
 
     async def _until_ready(self) -> None:
         while not self._ready.is_set():
@@ -165,57 +161,51 @@ class WorkerClient:
             waiting.cancel()
 
     def _send_soon(self, command: Command) -> None:
-        pipe = self._process.stdin if self._process else None
-        if self._ready.is_set() and pipe is not None and not pipe.is_closing():
-            pipe.write(frame(command))
+        if self._ready.is_set() and self._pipe is not None and not self._pipe.is_closing():
+            self._pipe.write(frame(command))
 
     async def _send(self, command: Command) -> None:
-        process = self._process
-        if process is None or process.stdin is None:
-            raise EngineDied(f"{self._name} ended before it could take the request.", fix="Send it again.")
         try:
-            process.stdin.write(frame(command))
-            await process.stdin.drain()
+            if self._pipe is None:
+                raise BrokenPipeError
+            self._pipe.write(frame(command))
+            await self._pipe.drain()
         except (BrokenPipeError, ConnectionResetError):
             raise EngineDied(f"{self._name} ended before it could take the request.", fix="Send it again.") from None
 
     async def _live(self) -> None:
         """Run the process, again after each death, until it may not be started any more."""
         while self._stopped is None:
-            try:
-                await self._one_life()
-            finally:
-                self._ready.clear()
-                process, self._process = self._process, None
-                if process is not None and process.returncode is None:
-                    process.kill()
-                    await process.wait()
+            status = await self._one_life()
             if self._stopped is None:
-                self._died(process.returncode if process else None)
+                self._died(status)
 
-    async def _one_life(self) -> None:
-        self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "rixin.engines.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(frame(self._load))
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionResetError):
-            while True:
-                header = await process.stdout.readexactly(LENGTH_BYTES)
-                body = await process.stdout.readexactly(int.from_bytes(header, "little"))
-                self._receive(decode_reply(body))
-        await process.wait()
+    async def _one_life(self) -> int:
+        # A socket pair and Popen, since cancelling asyncio's own start of a process can hang (cpython #103847).
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = process = _spawn(theirs.fileno())
+        try:
+            reader, self._pipe = await asyncio.open_connection(sock=ours)
+            self._pipe.write(frame(self._load))
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionResetError):
+                while True:
+                    header = await reader.readexactly(LENGTH_BYTES)
+                    self._receive(decode_reply(await reader.readexactly(int.from_bytes(header, "little"))))
+            return await asyncio.to_thread(process.wait)
+        finally:
+            self._ready.clear()
+            if self._pipe is not None:
+                self._pipe.close()
+            self._pipe = self._process = None
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
     def _receive(self, reply: Reply) -> None:
         if isinstance(reply, Events):
             for id, event in reply.items:
-                if inbox := self._requests.get(id):
+                if inbox := self._streams.get(id):
                     inbox.put_nowait(event)
         elif isinstance(reply, Loaded):
             self._capabilities = reply.capabilities
@@ -225,10 +215,16 @@ class WorkerClient:
             error = raised(reply)
             if not reply.id and not self._ready.is_set():
                 self._stop(error)  # it can't be loaded: to try again would end the same
-            elif inbox := self._requests.get(reply.id):
+            elif inbox := self._streams.get(reply.id):
                 inbox.put_nowait(error)
-        elif inbox := self._requests.get(reply.id):
-            inbox.put_nowait(reply)
+            elif answer := self._waiting(reply.id):
+                answer.set_exception(error)
+        elif answer := self._waiting(reply.id):
+            answer.set_result(reply)
+
+    def _waiting(self, id: str) -> "asyncio.Future[Reply] | None":
+        answer = self._asked.get(id)
+        return None if answer is None or answer.done() else answer
 
     def _died(self, status: int | None) -> None:
         how = f"killed by signal {-status}" if status is not None and status < 0 else f"exit status {status}"
@@ -254,5 +250,13 @@ class WorkerClient:
         self._fail_all(error)
 
     def _fail_all(self, error: RixinError) -> None:
-        for inbox in self._requests.values():
+        for inbox in self._streams.values():
             inbox.put_nowait(error)
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(error)
+
+
+def _spawn(socket_number: int) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "rixin.engines.worker"]
+    return subprocess.Popen(command, stdin=socket_number, stdout=socket_number)
