@@ -84,3 +84,14 @@ def smollm2_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("smollm2")
     make_smollm2_home(home)
     return home
+
+
+@pytest.fixture(scope="session")
+def smollm2_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Served]":
+    """One server with the real SmolLM2 behind `chat`; it has no `engine` to play with."""
+    from served import serve_home
+
+    home = tmp_path_factory.mktemp("smollm2_served")
+    make_smollm2_home(home)
+    with serve_home(home) as served:
+        yield served

@@ -82,6 +82,14 @@ def serve_workspace(workspace: Workspace, key: str, engine: FakeEngine) -> Itera
 
 
 @contextmanager
+def serve_home(home: Path, **settings: object) -> Iterator[Served]:
+    """The Workspace at `home`, with the engines that Rixin has."""
+    made = Settings.model_validate({"home": home, **settings})
+    with Workspace(made) as workspace, serve_workspace(workspace, first_key(workspace), FakeEngine()) as served:
+        yield served
+
+
+@contextmanager
 def serve_fake(
     home: Path, engine: FakeEngine | None = None, *, set_up: bool = True, **settings: object
 ) -> Iterator[Served]:

@@ -41,7 +41,7 @@ def administrator(fake_server: Served) -> Iterator[httpx2.Client]:
 
 
 schema = schemathesis.openapi.from_path(str(DOCUMENT))
-# readyz says 503 on purpose; a login answers 429 after a few wrong passwords, and a stream ends when its answer does: both have their own tests.
+# readyz says 503 on purpose, a login 429 after a few wrong passwords, a stream ends with its answer: each has its tests.
 tested = schema.exclude(path_regex="/(session|setup|password|stream|readyz)$")
 
 

@@ -154,8 +154,7 @@ def test_a_question_is_answered_in_the_background_and_kept(browser: httpx2.Clien
     asked = ask(browser, conversation, "Who are you?")
     assert asked["answer"]["status"] == "generating"
     told = events(browser, conversation, asked["answer"]["id"])
-    assert [name for name, _ in told][0] == "snapshot"
-    assert [name for name, _ in told][-1] == "done"
+    assert (told[0][0], told[-1][0]) == ("snapshot", "done")
     text = told[0][1]["content"] + "".join(data["text"] for name, data in told if name == "delta")
     kept = browser.get(f"/api/conversations/{conversation}").json()
     assert [message["role"] for message in kept["messages"]] == ["user", "assistant"]

@@ -8,6 +8,7 @@ from array import array
 import openai
 import pytest
 
+from rixin.engines.fake import FakeEngine
 from served import Served
 
 HELLO = [{"role": "user", "content": "Hello, who are you?"}]
@@ -19,6 +20,21 @@ TOOL = {
         "parameters": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
     },
 }
+
+
+@pytest.fixture(params=["fake", "smollm2"])
+def server(request: pytest.FixtureRequest) -> Served:
+    """The same promises hold for the fake engine and for a real model."""
+    served: Served = request.getfixturevalue(f"{request.param}_server")
+    FakeEngine.__init__(served.engine)
+    return served
+
+
+@pytest.fixture
+def skilled(fake_server: Served) -> Served:
+    """A model that can do what SmolLM2 can't: call tools and make embeddings."""
+    FakeEngine.__init__(fake_server.engine)
+    return fake_server
 
 
 def test_models_are_listed_and_can_be_read_one_by_one(server: Served) -> None:
@@ -104,8 +120,8 @@ def test_n_answers_are_kept_apart(server: Served) -> None:
     assert sorted(roles) == sorted(ends) == [0, 1, 2]
 
 
-def test_a_tool_that_must_be_called_is_called(server: Served) -> None:
-    client = server.client()
+def test_a_tool_that_must_be_called_is_called(skilled: Served) -> None:
+    client = skilled.client()
     asked = {"model": "chat", "messages": HELLO, "tools": [TOOL], "tool_choice": "required"}
     choice = client.chat.completions.create(**asked).choices[0]
     assert choice.finish_reason == "tool_calls"
@@ -117,8 +133,8 @@ def test_a_tool_that_must_be_called_is_called(server: Served) -> None:
     assert "text" in json.loads(call.function.arguments)
 
 
-def test_tool_calls_stream_with_their_id_and_name_once(server: Served) -> None:
-    stream = server.client().chat.completions.create(
+def test_tool_calls_stream_with_their_id_and_name_once(skilled: Served) -> None:
+    stream = skilled.client().chat.completions.create(
         model="chat",
         messages=HELLO,
         tools=[TOOL],
@@ -134,8 +150,8 @@ def test_tool_calls_stream_with_their_id_and_name_once(server: Served) -> None:
     assert chunks[-1].finish_reason == "tool_calls"
 
 
-def test_the_clients_own_accumulator_puts_a_tool_stream_together(server: Served) -> None:
-    with server.client().chat.completions.stream(
+def test_the_clients_own_accumulator_puts_a_tool_stream_together(skilled: Served) -> None:
+    with skilled.client().chat.completions.stream(
         model="chat", messages=HELLO, tools=[TOOL], tool_choice="required"
     ) as stream:
         final = stream.get_final_completion()
@@ -144,12 +160,21 @@ def test_the_clients_own_accumulator_puts_a_tool_stream_together(server: Served)
     assert "text" in json.loads(call.function.arguments)
 
 
+def test_what_a_model_cannot_do_is_refused(smollm2_server: Served) -> None:
+    client = smollm2_server.client()
+    with pytest.raises(openai.BadRequestError, match="tools"):
+        client.chat.completions.create(model="chat", messages=HELLO, tools=[TOOL], tool_choice="required")
+    with pytest.raises(openai.BadRequestError, match="embeddings"):
+        client.embeddings.create(model="chat", input="a river")
+
+
 def test_an_answer_follows_a_json_schema(server: Served) -> None:
-    schema = {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
+    schema = {"type": "object", "properties": {"answer": {"type": "string", "maxLength": 9}}, "required": ["answer"]}
     answer = server.client().chat.completions.create(
         model="chat",
         messages=HELLO,
-        max_tokens=200,
+        max_tokens=60,
+        temperature=0,
         response_format={"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}},
     )
     assert isinstance(json.loads(answer.choices[0].message.content)["answer"], str)
@@ -341,8 +366,8 @@ def test_completions_refuse_what_they_cannot_do(server: Served, fields: dict[str
     assert refused.value.param == param
 
 
-def test_embeddings_are_the_same_as_floats_and_as_base64(server: Served) -> None:
-    client = server.client()
+def test_embeddings_are_the_same_as_floats_and_as_base64(skilled: Served) -> None:
+    client = skilled.client()
     texts = ["a river", "一条河"]
     as_client = client.embeddings.create(model="chat", input=texts)
     as_floats = client.embeddings.create(model="chat", input=texts, encoding_format="float")
@@ -354,19 +379,19 @@ def test_embeddings_are_the_same_as_floats_and_as_base64(server: Served) -> None
     assert as_client.usage.prompt_tokens > 0
 
 
-def test_shorter_embeddings_are_scaled_to_length_one(server: Served) -> None:
-    row = server.client().embeddings.create(model="chat", input="a river", dimensions=4).data[0].embedding
+def test_shorter_embeddings_are_scaled_to_length_one(skilled: Served) -> None:
+    row = skilled.client().embeddings.create(model="chat", input="a river", dimensions=4).data[0].embedding
     assert len(row) == 4
     assert sum(value * value for value in row) == pytest.approx(1, abs=1e-6)
     with pytest.raises(openai.BadRequestError) as refused:
-        server.client().embeddings.create(model="chat", input="a river", dimensions=4096)
+        skilled.client().embeddings.create(model="chat", input="a river", dimensions=4096)
     assert refused.value.param == "dimensions"
 
 
 @pytest.mark.parametrize("value", ["", [], [""], [1, 2], ["a"] * 2049])
-def test_embeddings_refuse_what_is_not_text(server: Served, value: object) -> None:
+def test_embeddings_refuse_what_is_not_text(skilled: Served, value: object) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
-        server.client().embeddings.create(model="chat", input=value)  # type: ignore[arg-type]
+        skilled.client().embeddings.create(model="chat", input=value)  # type: ignore[arg-type]
     assert refused.value.param.startswith("input")
 
 
@@ -391,7 +416,7 @@ def test_64_requests_at_once_are_all_answered(server: Served) -> None:
                     stream=True,
                     stream_options={"include_usage": True},
                 )
-                return [chunk.usage.completion_tokens async for chunk in stream if chunk.usage][0]
+                return [chunk.usage.completion_tokens async for chunk in stream if chunk.usage].pop()
 
             return await asyncio.gather(*(one(number) for number in range(64)))
 

@@ -41,11 +41,11 @@ def test_a_failure_before_the_first_token_is_an_ordinary_error(server: Served) -
 def test_a_failure_in_mid_stream_is_an_error_event(server: Served) -> None:
     server.engine.generate_failure = EngineDied("The engine's process ended.")
     server.engine.fail_after = 3
-    seen: list[str] = []
-    with pytest.raises(openai.APIError) as failed:
-        for chunk in server.client().chat.completions.create(**body(stream=True)):
-            seen.append(chunk.choices[0].delta.content or "")
+    chunks = server.client().chat.completions.create(**body(stream=True))
+    seen = [next(chunks).choices[0].delta.content for _ in range(4)]
     assert "".join(seen) == "The river renews"
+    with pytest.raises(openai.APIError) as failed:
+        next(chunks)
     assert failed.value.body["code"] == "engine_died"
     with server.program() as program:
         text = program.post("/v1/chat/completions", json=body(stream=True)).text
