@@ -23,6 +23,7 @@ def serve(model: str, threads: int, slots: int, context: int) -> None:
     params.n_batch = 2048
     params.n_ubatch = 512
     params.warmup = True
+    params.verbosity = 1  # warnings and errors; a line for each request would cost the peer time
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     server = xllamacpp.Server(params)
