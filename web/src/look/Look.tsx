@@ -17,6 +17,8 @@ function themeOf(palette: Palette, isDark: boolean): ThemeConfig {
     algorithm: isDark ? theme.darkAlgorithm : theme.defaultAlgorithm,
     token: {
       colorPrimary: palette.pine,
+      colorPrimaryBg: palette.mist,
+      colorPrimaryBgHover: palette.mist,
       colorPrimaryHover: palette.pineHover,
       colorPrimaryActive: palette.pineHover,
       colorTextLightSolid: palette.onPine,
@@ -39,6 +41,9 @@ function themeOf(palette: Palette, isDark: boolean): ThemeConfig {
       colorBgElevated: palette.raised,
       colorBorder: palette.line,
       colorBorderSecondary: palette.line,
+      controlItemBgActive: palette.mist,
+      controlItemBgActiveHover: palette.mist,
+      controlOutline: palette.mist,
       colorFillSecondary: palette.hover,
       colorFillTertiary: palette.hover,
       borderRadius: 10,
