@@ -76,7 +76,17 @@ def engine_kinds(settings: Settings) -> dict[str, EngineKind[Version]]:
             name=version.model_name,
         )
 
-    return {"openvino": EngineKind(openvino), "remote": EngineKind(_remote, counted=False)}
+    return {
+        "openvino": EngineKind(openvino),
+        "embedder": EngineKind(_embedder, counted=False),
+        "remote": EngineKind(_remote, counted=False),
+    }
+
+
+def _embedder(version: Version) -> Engine:
+    from rixin.engines.embedder import EmbedderEngine
+
+    return EmbedderEngine(version.model_name)
 
 
 def _remote(version: Version) -> Engine:

@@ -5,22 +5,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pytest
 
+from rixin.engines.embedder import EmbedderEngine
 from rixin.engines.protocol import Embeddings, GenerateRequest, TextPrompt
-from rixin.engines.wire import Load
 from rixin.engines.worker_client import WorkerClient
 from rixin.errors import ContextLengthExceeded, InvalidRequest
+from rixin.models import ensure_embedder
+from rixin.workspace import open_workspace
 
 T = TypeVar("T")
 
 
 def with_embedder(use: Callable[[WorkerClient], Awaitable[T]]) -> T:
     async def run() -> T:
-        engine = WorkerClient(Load(kind="embedder"), name="the embedder")
+        engine = EmbedderEngine()
         try:
             await engine.start()
             return await use(engine)
@@ -78,6 +81,17 @@ def test_requests_take_turns_and_errors_name_the_text() -> None:
         return waited
 
     assert with_embedder(use) < 3
+
+
+def test_the_workspace_runs_it(tmp_path: Path) -> None:
+    async def embed() -> Embeddings:
+        with open_workspace(tmp_path) as workspace:
+            version = ensure_embedder(workspace.models)
+            async with workspace.running(), workspace.engines.lease(version) as engine:
+                assert engine.capabilities().context_length == version.context_length
+                return await engine.embed(["日新"])
+
+    assert asyncio.run(embed()).dimensions == 512
 
 
 def test_numpy_stays_in_the_embedders_process() -> None:

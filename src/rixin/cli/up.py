@@ -7,7 +7,7 @@ import time
 from rixin.cli.progress import ProgressLine
 from rixin.errors import RixinError
 from rixin.http import Listener, create_app, serve
-from rixin.models import Version, ensure_default
+from rixin.models import Version, ensure_default, ensure_embedder
 from rixin.settings import load_settings
 from rixin.workspace import Workspace
 
@@ -30,6 +30,7 @@ def up(*, host: str | None = None, port: int | None = None, model: str | None = 
     with Listener(settings.host, settings.port) as listener, Workspace(settings) as workspace:
         with ProgressLine() as line:
             choice = ensure_default(workspace.models, line.report)
+        ensure_embedder(workspace.models)
         _say(choice.sentence)
         address = (settings.public_url or listener.url).rstrip("/")
         serve(

@@ -1,5 +1,6 @@
 """Models: where their bytes come from, how they are prepared, and the registry of what is there to ask."""
 
+from rixin.models.builtin import EMBEDDER_ALIAS, ensure_embedder
 from rixin.models.catalogue import CatalogueEntry, catalogue
 from rixin.models.default import DEFAULT_ALIAS, DefaultChoice, ensure_default
 from rixin.models.install import add_remote, install, remove, restore, verify
@@ -9,6 +10,7 @@ from rixin.models.registry import Alias, NewModel, NewVersion, Registry, Version
 
 __all__ = [
     "DEFAULT_ALIAS",
+    "EMBEDDER_ALIAS",
     "Alias",
     "CatalogueEntry",
     "DefaultChoice",
@@ -21,6 +23,7 @@ __all__ = [
     "add_remote",
     "catalogue",
     "ensure_default",
+    "ensure_embedder",
     "install",
     "parse_reference",
     "remove",
