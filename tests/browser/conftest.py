@@ -71,13 +71,13 @@ def open_page(chromium: Browser, server: Served) -> Iterator[Opener]:
     watched = Watched()
     contexts: list[BrowserContext] = []
 
-    def opened(path: str = "/", *, role: str | None = "member", url: str = server.url, **options: Any) -> Page:
+    def opened(path: str = "/", *, role: str | None = "member", at: Served = server, **options: Any) -> Page:
         settings = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options}
-        context = chromium.new_context(base_url=url, **settings)
+        context = chromium.new_context(base_url=at.url, **settings)
         contexts.append(context)
-        watched.watch(context, url)
+        watched.watch(context, at.url)
         if role is not None:
-            context.add_cookies([{"name": "rixin_session", "value": new_session(server, role), "url": url}])
+            context.add_cookies([{"name": "rixin_session", "value": new_session(at, role), "url": at.url}])
         page = context.new_page()
         page.goto(path)
         return page

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import Locator, Page, expect
 
 Opener = Callable[..., Page]
-"""`open_page(path, role=…, url=…, **context options)`: see conftest.py."""
+"""`open_page(path, role=…, at=…, **context options)`: see conftest.py."""
 
 
 def composer(page: Page) -> Locator:

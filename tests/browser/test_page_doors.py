@@ -34,7 +34,7 @@ def test_the_setup_link_makes_the_first_administrator(open_page: Opener, tmp_pat
     with Workspace(Settings.model_validate({"home": tmp_path})) as workspace:
         token = workspace.accounts.create_setup_token()
         with serve_workspace(workspace, "", FakeEngine()) as served:
-            page = open_page(f"/setup#token={token}", role=None, url=served.url)
+            page = open_page(f"/setup#token={token}", role=None, at=served)
             page.get_by_label("Name").fill("grace")
             page.get_by_label("Password", exact=True).fill("a long password")
             assert token not in page.url
@@ -46,7 +46,7 @@ def test_the_setup_link_makes_the_first_administrator(open_page: Opener, tmp_pat
             expect(page.get_by_role("heading", name="What is on your mind?")).to_be_visible()
             page.goto("/settings/users")
             expect(page.get_by_role("listitem").filter(has_text="grace")).to_be_visible()
-            stranger = open_page(f"/setup#token={token}", role=None, url=served.url)
+            stranger = open_page(f"/setup#token={token}", role=None, at=served)
             expect(stranger.get_by_text("This server is already set up.")).to_be_visible()
 
 
@@ -55,7 +55,7 @@ def test_a_new_server_without_the_link_tells_where_it_is(open_page: Opener, tmp_
         Workspace(Settings.model_validate({"home": tmp_path})) as workspace,
         serve_workspace(workspace, "", FakeEngine()) as served,
     ):
-        page = open_page("/", role=None, url=served.url)
+        page = open_page("/", role=None, at=served)
         expect(page.get_by_text("Open the link that the server printed")).to_be_visible()
         expect(page.get_by_role("textbox")).to_have_count(0)
 
