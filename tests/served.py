@@ -14,7 +14,7 @@ from rixin.engines import EngineKind
 from rixin.engines.fake import FakeEngine
 from rixin.http import Listener, create_app
 from rixin.http.server import Server
-from rixin.models import Version
+from rixin.models import Version, ensure_embedder
 from rixin.settings import Settings
 from rixin.store import AliasRow, ModelRow, VersionRow
 from rixin.workspace import Workspace
@@ -85,8 +85,10 @@ def serve_workspace(workspace: Workspace, key: str, engine: FakeEngine) -> Itera
 def serve_home(home: Path, **settings: object) -> Iterator[Served]:
     """The Workspace at `home`, with the engines that Rixin has."""
     made = Settings.model_validate({"home": home, **settings})
-    with Workspace(made) as workspace, serve_workspace(workspace, first_key(workspace), FakeEngine()) as served:
-        yield served
+    with Workspace(made) as workspace:
+        ensure_embedder(workspace.models)
+        with serve_workspace(workspace, first_key(workspace), FakeEngine()) as served:
+            yield served
 
 
 @contextmanager

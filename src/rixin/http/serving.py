@@ -11,6 +11,7 @@ from anyio.to_thread import run_sync
 from fastapi import Request
 
 from rixin.engines import GenerateEvent, GenerateRequest
+from rixin.errors import InvalidRequest
 from rixin.models import Version
 from rixin.workspace import Workspace
 
@@ -39,6 +40,8 @@ class Serving:
     async def generate(self, target: Target, work: GenerateRequest) -> AsyncGenerator[GenerateEvent]:
         """The engine's events; leaving the generator frees the engine's slot and the pool's place."""
         async with self.workspace.engines.lease(target.version) as engine, aclosing(engine.generate(work)) as events:
+            if not engine.capabilities().generate:
+                raise InvalidRequest(f"The model {target.model!r} makes no text.", param="model")
             async for one in events:
                 yield one
 
