@@ -28,6 +28,8 @@ def prepare(source: Path, folder: Path, report: Reporter = silent) -> Facts:
     if facts := read_facts(folder):
         return facts
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for abandoned in folder.parent.glob(f".{folder.name}.*"):  # by a process that was killed; the lock is ours now
+        shutil.rmtree(abandoned, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         facts = _run(source, temporary, report)

@@ -21,9 +21,9 @@ from rixin.models.facts import Facts, write_facts
 from rixin.models.gguf_reader import GgufFile, GgufValue, read_gguf
 from rixin.models.graph import Shape, build, read_shape
 from rixin.models.lines import Done, Failed, Step, write_line
-from rixin.models.probe import Template, probe_template
 from rixin.models.tokenizer import BuiltTokenizer, build_tokenizer
 from rixin.text import ChatTemplate
+from rixin.text.probe import Template, probe_template
 
 MODEL_FILES = ("openvino_model.xml", "openvino_model.bin", "tokenizer.json", "tokenizer_config.json", "config.json")
 OPTIONAL_FILES = ("generation_config.json",)

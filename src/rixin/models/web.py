@@ -26,9 +26,10 @@ class RemoteFile:
     etag: str
 
 
-def open_client() -> httpx2.Client:
+def open_client(transport: httpx2.BaseTransport | None = None) -> httpx2.Client:
     """A client that follows redirects, but never from https to anything else. Honours proxies and certificates."""
     return httpx2.Client(
+        transport=transport,
         follow_redirects=True,
         max_redirects=5,
         timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),

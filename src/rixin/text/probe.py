@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from rixin.errors import TemplateError
-from rixin.text import ChatTemplate
+from rixin.text.template import ChatTemplate
 
 CPU_SECONDS = 10
 WALL_SECONDS = 30.0
@@ -41,7 +41,7 @@ def probe_template(template: Template, where: str) -> None:
 
     It may refuse a system message or tools with an error of its own: some models have none.
     """
-    command = [sys.executable, "-m", "rixin.models.probe"]
+    command = [sys.executable, "-m", "rixin.text.probe"]
     try:
         done = subprocess.run(
             command, input=msgspec.json.encode(template), capture_output=True, timeout=WALL_SECONDS, check=False
@@ -51,8 +51,7 @@ def probe_template(template: Template, where: str) -> None:
     if done.returncode == 0:
         return
     said = done.stderr.decode(errors="replace").strip().splitlines()
-    reason = said[-1] if said else f"the process that tried it ended with {done.returncode}"
-    raise TemplateError(f"The chat template can't be used: {reason}", where=where)
+    raise TemplateError(said[-1] if said else f"Trying the chat template ended with {done.returncode}.", where=where)
 
 
 def main() -> None:
