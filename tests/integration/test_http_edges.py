@@ -265,6 +265,13 @@ def test_a_head_that_comes_too_slowly_is_cut_off(server: Served, monkeypatch: py
     assert raw(server, b"GET /healthz HTTP/1.1\r\nhost: local") == b""
 
 
+def test_a_body_that_stops_coming_is_a_408(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rixin.http.body.SILENCE_S", 0.2)
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer " + server.key.encode()
+    answer = raw(server, head + b"\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
 def test_the_server_lives_and_says_whether_it_is_ready(server: Served) -> None:
     with httpx2.Client(base_url=server.url) as anyone:
         assert anyone.get("/healthz").json() == {"status": "ok"}

@@ -1,5 +1,6 @@
 """Request bodies: JSON only, of bounded size before and after decompression, decoded straight into typed Structs."""
 
+import asyncio
 import re
 import zlib
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from rixin.errors import InvalidRequest
 from rixin.http.errors import plain_error
 
 ANONYMOUS_LIMIT = 64 << 10
+SILENCE_S = 30.0
 
 _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _PLACE = re.compile(r" - at (?:`key` in )?`\$\.?(.*)`$")
@@ -66,21 +68,29 @@ class _Reader:
     def __init__(self, receive: Receive, limit: int, window: int | None) -> None:
         self._receive = receive
         self._limit = limit
+        self._more = True
         self._came = 0
         self._gave = 0
         self._unpacker = None if window is None else zlib.decompressobj(window)
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        if not self._more:
+            return await self._receive()  # what comes now is the client's leaving, however late
+        try:
+            async with asyncio.timeout(SILENCE_S):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(408, f"Nothing of the body came for {SILENCE_S:.0f} s.") from None
         if message["type"] != "http.request":
             return message
+        self._more = message.get("more_body", False)
         body = message.get("body", b"")
         self._came += len(body)
         if self._came > self._limit:
             raise HTTPException(413, _too_large(self._limit))
         if self._unpacker is None:
             return message
-        return {**message, "body": self._unpack(body, last=not message.get("more_body", False))}
+        return {**message, "body": self._unpack(body, last=not self._more)}
 
     def _unpack(self, body: bytes, *, last: bool) -> bytes:
         unpacker = self._unpacker
