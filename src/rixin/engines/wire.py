@@ -12,7 +12,6 @@ from rixin.engines.protocol import Capabilities, Embeddings, GenerateEvent, Gene
 from rixin.errors import RixinError
 
 LENGTH_BYTES = 4
-MAX_FRAME_BYTES = 1 << 30
 
 
 class Load(Struct, frozen=True, kw_only=True, tag="load"):
@@ -102,10 +101,16 @@ def frame(message: Command | Reply) -> bytes:
 
 
 def read_commands(pipe: BinaryIO) -> Iterator[Command]:
-    """Every command until the other side closes the pipe."""
-    while header := pipe.read(LENGTH_BYTES):
-        body = pipe.read(int.from_bytes(header, "little"))
-        yield _commands.decode(body)
+    """Every command until the other side closes the pipe, or dies: also in the middle of a message."""
+    try:
+        while len(header := pipe.read(LENGTH_BYTES)) == LENGTH_BYTES:
+            length = int.from_bytes(header, "little")
+            body = pipe.read(length)
+            if len(body) < length:
+                return
+            yield _commands.decode(body)
+    except ConnectionResetError:
+        return
 
 
 class Outbox:

@@ -38,7 +38,7 @@ def main() -> None:
         _serve(load, commands, outbox)
     except RixinError as error:
         outbox.send(failed("", error))
-    except BrokenPipeError:  # the server is gone
+    except ConnectionError:  # the server is gone
         pass
     except Exception as error:
         log.exception("The engine failed")

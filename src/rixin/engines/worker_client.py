@@ -42,7 +42,7 @@ from rixin.engines.wire import (
     frame,
     raised,
 )
-from rixin.errors import EngineDied, EngineUnavailable, RixinError
+from rixin.errors import EngineDied, EngineUnavailable, InvalidRequest, RixinError
 
 DEATHS_ALLOWED = 3
 WITHIN_S = 60.0
@@ -125,11 +125,12 @@ class WorkerClient:
 
     async def close(self) -> None:
         """End the process; requests still in flight get EngineUnavailable."""
+        loading = not self._ready.is_set()
         self._stop(EngineUnavailable(f"{self._name} was closed."))
         life, process = self._life, self._process
-        if self._pipe is not None:
+        if self._pipe is not None and not self._pipe.is_closing():
             self._pipe.write_eof()
-        if process is not None:
+        if process is not None and not loading:  # one that loads hears nothing before it is done
             with contextlib.suppress(subprocess.TimeoutExpired):
                 await asyncio.to_thread(process.wait, CLOSE_S)
         if life is not None:
@@ -157,8 +158,10 @@ class WorkerClient:
             if self._life is None:
                 raise EngineUnavailable(f"{self._name} has not been started.")
             waiting = asyncio.create_task(self._ready.wait())
-            await asyncio.wait([waiting, self._life], return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
+            try:
+                await asyncio.wait([waiting, self._life], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
 
     def _send_soon(self, command: Command) -> None:
         if self._ready.is_set() and self._pipe is not None and not self._pipe.is_closing():
@@ -166,17 +169,24 @@ class WorkerClient:
 
     async def _send(self, command: Command) -> None:
         try:
-            if self._pipe is None:
+            if self._pipe is None or self._pipe.is_closing():  # uvloop's write then raises RuntimeError
                 raise BrokenPipeError
             self._pipe.write(frame(command))
             await self._pipe.drain()
+        except UnicodeEncodeError:
+            raise InvalidRequest("The text has half of a surrogate pair, which is no character.") from None
         except (BrokenPipeError, ConnectionResetError):
             raise EngineDied(f"{self._name} ended before it could take the request.", fix="Send it again.") from None
 
     async def _live(self) -> None:
         """Run the process, again after each death, until it may not be started any more."""
         while self._stopped is None:
-            status = await self._one_life()
+            try:
+                status = await self._one_life()
+            except Exception as error:  # no process, or one that speaks nonsense: nobody may wait for it for ever
+                log.exception("The process of %s can't be used", self._name)
+                self._stop(EngineUnavailable(f"The process of {self._name} can't be used: {error}"))
+                return
             if self._stopped is None:
                 self._died(status)
 
@@ -184,7 +194,11 @@ class WorkerClient:
         # A socket pair and Popen, since cancelling asyncio's own start of a process can hang (cpython #103847).
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = process = _spawn(theirs.fileno())
+            try:
+                self._process = process = _spawn(theirs.fileno())
+            except OSError:
+                ours.close()
+                raise
         try:
             reader, self._pipe = await asyncio.open_connection(sock=ours)
             self._pipe.write(frame(self._load))
