@@ -71,6 +71,7 @@ class Sampling(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `temperature` 0 is greedy. `top_k` 0 and `min_p` 0 are off. Penalties follow OpenAI (presence, frequency,
     −2…2, over generated tokens) and CTRL (repetition, 1 is off, over prompt and generated tokens).
+    No end token is among the first `min_tokens` tokens; a stop string may be.
     `logprobs` is None for none, else how many alternatives to give beside the chosen token (0–20).
     `json_schema` is a JSON Schema as JSON text that the whole answer must match (`{"type":"object"}` for
     JSON-object mode).
@@ -180,7 +181,10 @@ class Score(Struct, frozen=True, kw_only=True):
 
 
 class ScoreRequest(Struct, frozen=True, kw_only=True):
-    """Given token ids of a context and of a continuation, how likely is the continuation after the context."""
+    """Given token ids of a context and of a continuation, how likely is the continuation after the context.
+
+    Neither may be empty: no model tells how likely the first token of a text is.
+    """
 
     context: tuple[int, ...]
     continuation: tuple[int, ...]

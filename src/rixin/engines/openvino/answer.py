@@ -44,7 +44,7 @@ class Answer:
         token = chosen.token
         ends = token in self._vocabulary.end_tokens and not self._sampling.ignore_eos
         logprobs = None if chosen.logprob is None else (token_logprob(chosen, self._vocabulary),)
-        if ends and self._count > self._sampling.min_tokens:
+        if ends:
             return self._end("stop", logprobs=logprobs)
         data = (
             b"" if self._vocabulary.is_special(token) and token not in self._kept else self._vocabulary.bytes_of(token)

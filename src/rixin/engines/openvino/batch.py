@@ -4,7 +4,6 @@ from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 
 import numpy as np
-from llguidance import LLMatcher
 from numpy.typing import NDArray
 
 from rixin.engines.openvino.answer import Answer, token_logprob
@@ -16,7 +15,8 @@ from rixin.engines.openvino.scheduler import Scheduler
 from rixin.engines.openvino.sequence import Sequence
 from rixin.engines.openvino.vocabulary import Vocabulary
 from rixin.engines.protocol import Finished, GenerateEvent, Score, ScoreRequest, Started, TokenLogprob
-from rixin.engines.wire import Events, Reply, Scores
+from rixin.engines.wire import Events, Reply, Scores, failed
+from rixin.errors import InvalidRequest
 
 Floats = NDArray[np.float32]
 
@@ -67,10 +67,12 @@ class Batch:
             sequence = Sequence(
                 request.id,
                 list(prepared.tokens),
-                sampler=Sampler(request.sampling, answer=index, prompt=prepared.tokens)
+                sampler=Sampler(
+                    request.sampling, answer=index, prompt=prepared.tokens, end_tokens=self._vocabulary.end_tokens
+                )
                 if prepared.max_tokens > 0
                 else None,
-                matcher=LLMatcher(self._vocabulary.grammar_tokenizer, prepared.grammar) if prepared.grammar else None,
+                matcher=prepared.grammar.deep_copy() if prepared.grammar is not None else None,
                 told_from=1 if echo_logprobs and index == 0 else None,
             )
             generation.answers[id(sequence)] = Answer(prepared, self._vocabulary, index)
@@ -85,7 +87,7 @@ class Batch:
         scoring = self._scorings[command_id] = _Scoring([None] * len(requests), {})
         for number, request in enumerate(requests):
             tokens = [*request.context, *request.continuation]
-            sequence = Sequence(command_id, tokens[:-1] or tokens, sampler=None, told_from=max(len(request.context), 1))
+            sequence = Sequence(command_id, tokens[:-1], sampler=None, told_from=len(request.context))
             sequence.prompt_length = len(tokens)
             scoring.sequences[id(sequence)] = (number, request)
             self._scheduler.add(sequence)
@@ -109,6 +111,8 @@ class Batch:
         for (sequence, count), piece in zip(plan, pieces, strict=True):
             rows = range(row, row + len(piece.wanted))
             row = rows.stop
+            if sequence.request_id not in self._generations and sequence.request_id not in self._scorings:
+                continue  # another answer of its request has just failed
             self._after(sequence, count, piece.wanted, logits[rows.start : rows.stop], rows, greedy)
         return self._drain()
 
@@ -146,6 +150,9 @@ class Batch:
         grammar_ended = False
         if sequence.matcher is not None:
             sequence.matcher.consume_token(chosen.token)
+            if sequence.matcher.is_error():
+                self._fail(sequence, f"The schema became too complex to follow: {sequence.matcher.get_error()}")
+                return
             grammar_ended = sequence.matcher.is_stopped()
         sequence.tokens.append(chosen.token)
         self._emit(sequence, answer.add(chosen, grammar_ended=grammar_ended))
@@ -159,14 +166,16 @@ class Batch:
             rest = [token_logprob(generation.told[place], self._vocabulary) for place in range(1, len(prepared.tokens))]
             told = (TokenLogprob(self._vocabulary.bytes_of(prepared.tokens[0]), None), *rest)
             generation.told.clear()
-        text = b"".join(map(self._vocabulary.bytes_of, prepared.tokens)).decode("utf-8", "replace")
+        text: str | None = None
+        if request.echo:
+            text = b"".join(map(self._vocabulary.bytes_of, prepared.tokens)).decode("utf-8", "replace")
         self._events.append(
             (
                 request.id,
                 Started(
                     prompt_tokens=len(prepared.tokens),
                     cached_tokens=first.cached,
-                    prompt_text=text if request.echo else None,
+                    prompt_text=text,
                     prompt_logprobs=told,
                 ),
             )
@@ -174,6 +183,11 @@ class Batch:
         for follower in generation.followers:
             self._scheduler.add(follower)
         generation.followers.clear()
+
+    def _fail(self, sequence: Sequence, message: str) -> None:
+        """End a request that can't go on; the answers that it has already end with it."""
+        self._replies.append(failed(sequence.request_id, InvalidRequest(message, param="response_format")))
+        self.cancel(sequence.request_id)
 
     def _emit(self, sequence: Sequence, events: list[GenerateEvent]) -> None:
         self._events += [(sequence.request_id, event) for event in events]
@@ -204,7 +218,7 @@ class Batch:
         if sequence.computed < len(sequence.tokens):
             return
         self._scheduler.remove_if(lambda other: other is sequence)
-        first = max(len(request.context), 1)
+        first = len(request.context)
         told = [scoring.told.pop((number, place)) for place in range(first, len(tokens))]
         scoring.scores[number] = Score(
             logprobs=tuple(logprob for logprob, _ in told), greedy=tuple(likeliest for _, likeliest in told)

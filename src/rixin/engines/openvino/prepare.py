@@ -17,14 +17,14 @@ from rixin.errors import ContextLengthExceeded, InvalidRequest
 class Prepared:
     """A request as the scheduler takes it.
 
-    `grammar` is llguidance's; `forced_prefix` the text that begins a call; `thinking` the chat template and the
-    rendered prompt, which tell whether the model thinks before it answers.
+    `grammar` is to be copied for each answer; `forced_prefix` the text that begins a call; `thinking` the chat template
+    and the rendered prompt, which tell whether the model thinks before it answers.
     """
 
     request: GenerateRequest
     tokens: list[int]
     max_tokens: int
-    grammar: str | None = None
+    grammar: LLMatcher | None = None
     tool_format: ToolFormat | None = None
     tool_names: tuple[str, ...] = ()
     forced_prefix: str = ""
@@ -45,14 +45,16 @@ class Prepared:
 def prepare(request: GenerateRequest, vocabulary: Vocabulary, context: int, cache_tokens: int) -> Prepared:
     """Raises InvalidRequest, ContextLengthExceeded, TemplateError."""
     prompt = request.prompt
+    for token in request.sampling.logit_bias:
+        _check_token(token, vocabulary, "logit_bias")
     if isinstance(prompt, ChatPrompt):
         return _chat(request, prompt, vocabulary, context, cache_tokens)
     if isinstance(prompt, TextPrompt):
         tokens = vocabulary.encode(prompt.text, add_bos=True)
     else:
         tokens = list(prompt.tokens)
-        if any(not 0 <= token < vocabulary.size for token in tokens):
-            raise InvalidRequest(f"A token id is not within 0…{vocabulary.size - 1}.", param="prompt")
+        for token in tokens:
+            _check_token(token, vocabulary, "prompt")
     return Prepared(
         request=request,
         tokens=_checked(tokens),
@@ -73,14 +75,14 @@ def _chat(
         raise InvalidRequest("This model was not taught to call tools in a form that is known.", param="tools")
     text = template.render(
         [_as_openai(message, vocabulary) for message in prompt.messages],
-        tools=[_tool_as_openai(tool) for tool in tools],
+        tools=[_tool_as_openai(tool, number, vocabulary) for number, tool in enumerate(tools)],
         continue_final=prompt.continue_final,
     )
     grammar, prefix = _json_grammar(request, vocabulary), ""
     if format is not None and prompt.tool_choice != "auto":
         forced = forced_call(format, tools, choice=prompt.tool_choice, parallel=prompt.parallel_tool_calls)
         grammar, prefix = (
-            _checked_grammar(LLMatcher.grammar_from_lark(forced.grammar), vocabulary, "tools"),
+            _matcher(LLMatcher.grammar_from_lark(forced.grammar), vocabulary, "tools"),
             forced.prefix,
         )
     tokens = vocabulary.encode(text + prefix, add_bos=False)
@@ -95,6 +97,11 @@ def _chat(
         kept_marks=(*(kept_marks(format) if format is not None else ()), OPEN, CLOSE),
         thinking=(template.source, text) if grammar is None else None,
     )
+
+
+def _check_token(token: int, vocabulary: Vocabulary, param: str) -> None:
+    if not 0 <= token < vocabulary.size:
+        raise InvalidRequest(f"The token id {token} is not within 0…{vocabulary.size - 1}.", param=param)
 
 
 def _checked(tokens: list[int]) -> list[int]:
@@ -124,7 +131,7 @@ def _max_tokens(request: GenerateRequest, prompt_tokens: int, context: int, cach
     return room - prompt_tokens if asked is None else asked
 
 
-def _json_grammar(request: GenerateRequest, vocabulary: Vocabulary) -> str | None:
+def _json_grammar(request: GenerateRequest, vocabulary: Vocabulary) -> LLMatcher | None:
     schema = request.sampling.json_schema
     if schema is None:
         return None
@@ -132,14 +139,15 @@ def _json_grammar(request: GenerateRequest, vocabulary: Vocabulary) -> str | Non
         grammar = LLMatcher.grammar_from_json_schema(schema)
     except ValueError as error:
         raise InvalidRequest(f"Not a JSON Schema: {error}", param="response_format") from None
-    return _checked_grammar(grammar, vocabulary, "response_format")
+    return _matcher(grammar, vocabulary, "response_format")
 
 
-def _checked_grammar(grammar: str, vocabulary: Vocabulary, param: str) -> str:
-    is_error, messages = LLMatcher.validate_grammar_with_warnings(grammar, vocabulary.grammar_tokenizer)
-    if is_error:
-        raise InvalidRequest(f"This schema can't be followed: {messages[0]}", param=param)
-    return grammar
+def _matcher(grammar: str, vocabulary: Vocabulary, param: str) -> LLMatcher:
+    """The grammar, compiled; that may take a second, so it happens here and not where everybody's tokens are made."""
+    matcher = LLMatcher(vocabulary.grammar_tokenizer, grammar, log_level=0)
+    if matcher.is_error():
+        raise InvalidRequest(f"This schema can't be followed: {matcher.get_error()}", param=param)
+    return matcher
 
 
 def _as_openai(message: Message, vocabulary: Vocabulary) -> dict[str, object]:
@@ -153,27 +161,43 @@ def _as_openai(message: Message, vocabulary: Vocabulary) -> dict[str, object]:
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": _arguments(call.arguments)},
+                "function": {
+                    "name": vocabulary.neutralised(call.name),
+                    "arguments": _arguments(call.arguments, vocabulary),
+                },
             }
             for call in message.tool_calls
         ]
     return shown
 
 
-def _arguments(text: str) -> object:
+def _arguments(text: str, vocabulary: Vocabulary) -> object:
     """Templates write arguments with `tojson`, so they must not be text that is JSON already."""
     try:
-        return json.loads(text)
+        return _json_value(text, vocabulary)
     except ValueError:
-        return text
+        return vocabulary.neutralised(text)
 
 
-def _tool_as_openai(tool: Tool) -> dict[str, object]:
+def _tool_as_openai(tool: Tool, number: int, vocabulary: Vocabulary) -> dict[str, object]:
+    try:
+        parameters = _json_value(tool.parameters, vocabulary)
+    except ValueError as error:
+        raise InvalidRequest(f"Not valid JSON: {error}.", param=f"tools[{number}].function.parameters") from None
     return {
         "type": "function",
         "function": {
-            "name": tool.name,
-            "description": tool.description,
-            "parameters": json.loads(tool.parameters),
+            "name": vocabulary.neutralised(tool.name),
+            "description": vocabulary.neutralised(tool.description),
+            "parameters": parameters,
         },
     }
+
+
+def _json_value(text: str, vocabulary: Vocabulary) -> object:
+    """The value with all texts in it neutralised, also those that are written with escapes. Raises ValueError."""
+    try:
+        plain = json.dumps(json.loads(text), ensure_ascii=False)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return json.loads(vocabulary.neutralised(plain))

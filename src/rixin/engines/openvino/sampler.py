@@ -7,7 +7,7 @@ https://arxiv.org/abs/1909.05858.
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from rixin.engines.protocol import Sampling
 Floats = NDArray[np.float32]
 
 TILE = 64
+LEAST_TEMPERATURE = 1e-5  # below it is greedy: logits divided by less overflow float32
 SEED_MASK = (1 << 64) - 1
 
 
@@ -32,8 +33,14 @@ class Chosen(NamedTuple):
 class Sampler:
     """One answer's sampling state. The same seed and answer number on the same logits give the same tokens."""
 
-    def __init__(self, sampling: Sampling, *, answer: int, prompt: Iterable[int]) -> None:
+    def __init__(
+        self, sampling: Sampling, *, answer: int, prompt: Iterable[int], end_tokens: Collection[int] = ()
+    ) -> None:
+        """`end_tokens` are out of the question for the first `min_tokens` tokens."""
         self.sampling = sampling
+        self._greedy = sampling.temperature < LEAST_TEMPERATURE
+        self._to_come = 0 if sampling.ignore_eos else sampling.min_tokens
+        self._end_tokens = np.fromiter(end_tokens, np.int64, len(end_tokens))
         seed = secrets.randbits(64) if sampling.seed is None else sampling.seed & SEED_MASK
         self._random = np.random.Generator(np.random.Philox(key=[seed, answer]))
         self._counts: dict[int, int] = {}
@@ -47,8 +54,9 @@ class Sampler:
         """True if the answer is the likeliest token and nothing else is asked for."""
         asked = self.sampling
         return (
-            asked.temperature == 0
+            self._greedy
             and asked.logprobs is None
+            and self._to_come <= 0
             and not self._penalises
             and asked.repetition_penalty == 1
             and not asked.logit_bias
@@ -58,7 +66,7 @@ class Sampler:
         """The next token for `logits` [vocabulary], among `allowed` ones. `logits` is left as it was."""
         asked = self.sampling
         adjusted = self._adjust(logits, allowed)
-        token = int(adjusted.argmax()) if asked.temperature == 0 else self._draw(adjusted)
+        token = int(adjusted.argmax()) if self._greedy else self._draw(adjusted)
         if asked.logprobs is None:
             return Chosen(token)
         normaliser = log_sum_exp(logits)
@@ -70,7 +78,8 @@ class Sampler:
         )
 
     def accept(self, token: int) -> None:
-        """Tell it the token that was taken, for the penalties."""
+        """Tell it the token that was taken, for the penalties and `min_tokens`."""
+        self._to_come -= 1
         if self._penalises:
             self._counts[token] = self._counts.get(token, 0) + 1
         if self.sampling.repetition_penalty != 1:
@@ -94,6 +103,11 @@ class Sampler:
             adjusted[self._bias_tokens] += self._bias_values
         if allowed is not None:
             adjusted = np.where(allowed, adjusted, np.float32(-np.inf))
+        if self._to_come > 0 and len(self._end_tokens):
+            without_end = adjusted.copy()
+            without_end[self._end_tokens] = -np.inf
+            if without_end.max() > -np.inf:  # else a grammar has ended, which goes before
+                adjusted = without_end
         return adjusted
 
     def _draw(self, logits: Floats) -> int:

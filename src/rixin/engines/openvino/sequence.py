@@ -37,13 +37,16 @@ class Sequence:
         self.computed = 0
         self.cached = 0
         self.blocks: list[int] = []
+        self._begun = False
         self._digests: list[bytes] = []
         self._sealed = 0
 
     @property
     def most_at_once(self) -> int:
         """Tokens that one step may compute: logits for each of many tokens would fill the memory."""
-        return MOST_TOKENS if self.told_from is None else MOST_TOLD_TOKENS
+        if self.told_from is None:
+            return MOST_TOKENS
+        return max(self.told_from - 1 - self.computed, 0) + MOST_TOLD_TOKENS
 
     @property
     def decodes(self) -> bool:
@@ -58,7 +61,8 @@ class Sequence:
         self.blocks = pool.match(self._digests[:reusable])
         self._sealed = len(self.blocks)
         self.computed = len(self.blocks) * size
-        self.cached = min(self.computed, self.prompt_length)
+        if not self._begun:  # else it finds what it made itself before it lost its place
+            self.cached = min(self.computed, self.prompt_length)
 
     def reserve(self, upto: int, pool: BlockPool) -> bool:
         """Have blocks for the first `upto` tokens; False if the pool has too few."""
@@ -84,6 +88,7 @@ class Sequence:
 
     def advance(self, count: int, pool: BlockPool) -> None:
         """The next `count` tokens are in the cache now; full blocks can be shared from now on."""
+        self._begun = True
         self.computed += count
         full = self.computed // pool.size
         if full > self._sealed:

@@ -125,8 +125,12 @@ class _Reader:
         room = min(self._context, self._cache_tokens)
         for request in command.requests:
             length = len(request.context) + len(request.continuation)
-            if not request.continuation:
-                raise InvalidRequest("There is no continuation to score.", param="continuation")
+            if not request.context or not request.continuation:
+                raise InvalidRequest(
+                    "Scoring needs a context and a continuation, each of a token or more.",
+                    fix="Where there is no context, the token that begins every text (BOS, else EOS) can stand for it.",
+                    param="continuation" if request.context else "context",
+                )
             if length > room:
                 raise ContextLengthExceeded(f"{length} tokens are more than the {room} that can be scored at once.")
             if any(not 0 <= one < self._vocabulary.size for one in (*request.context, *request.continuation)):

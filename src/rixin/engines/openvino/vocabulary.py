@@ -1,6 +1,7 @@
 """A model's tokens: text to token ids, token ids to bytes, and which tokens end an answer."""
 
 import json
+import re
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +22,7 @@ END_OF_TURN = (
     "</s>",
 )
 SPACE_MARK = "▁"
+BYTE_TOKEN = re.compile("<0x[0-9A-F]{2}>")
 
 
 class Vocabulary:
@@ -41,8 +43,11 @@ class Vocabulary:
         self.template = (
             ChatTemplate(template, bos_token=bos, eos_token=eos) if isinstance(template, str) and template else None
         )
+        # Some model files do not mark the token that ends a turn as special.
         self.special = {
-            token.content: id for id, token in self._tokenizer.get_added_tokens_decoder().items() if token.special
+            token.content: id
+            for id, token in self._tokenizer.get_added_tokens_decoder().items()
+            if token.special or token.content in END_OF_TURN
         }
         self.end_tokens = self._end_tokens(folder, eos)
         self._bytes = _token_bytes(self._tokenizer, json.loads(self._source), size)
@@ -107,7 +112,7 @@ def _token_bytes(tokenizer: Tokenizer, source: dict[str, object], size: int) -> 
             table[id] = added[id].encode()
         elif is_byte_level:
             table[id] = bytes(alphabet[letter] for letter in text if letter in alphabet)
-        elif len(text) == len("<0x00>") and text.startswith("<0x"):
+        elif BYTE_TOKEN.fullmatch(text):
             table[id] = bytes([int(text[3:5], 16)])
         else:
             table[id] = text.replace(SPACE_MARK, " ").encode()
