@@ -321,7 +321,7 @@ def test_a_deaf_index_costs_five_seconds(
     started = time.monotonic()
     with pytest.raises(SourceUnreachable):
         get(tmp_path, entry(PACKAGES), index)
-    assert time.monotonic() - started < 6.5
+    assert time.monotonic() - started < 5 * max(1, os.getloadavg()[0])
 
 
 def test_when_no_source_works_all_of_them_are_named(tmp_path: Path, index: FileServer) -> None:

