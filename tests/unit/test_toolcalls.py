@@ -148,6 +148,16 @@ def test_an_invalid_call_comes_back_as_text(text: str) -> None:
     assert parse("hermes", list(text)) == [text]
 
 
+@pytest.mark.parametrize("format", ["hermes", "llama", "mistral"])
+def test_a_call_in_a_fence_is_a_call_if_the_function_was_offered(format: ToolFormat) -> None:
+    fenced = '```json\n{\n  "name": "get_weather",\n  "arguments": {\n    "city": "Paris"\n  }\n}\n```'
+    call = ("get_weather", '{\n    "city": "Paris"\n  }')
+    assert parse(format, list(fenced)) == [call]
+    assert parse(format, list(f"\n{fenced}\n\n{fenced}\nDone.")) == [call, call, "\nDone."]
+    for text in (fenced.replace("get_weather", "f"), f"See: {fenced}", "```json\n[1]\n```", "```js", "``", "```\n"):
+        assert parse(format, list(text)) == [text]
+
+
 def test_bare_json_is_a_call_only_if_it_names_an_offered_function() -> None:
     answer = '{"name": "Alice", "parameters": {"age": 30}}'
     assert parse("llama", list(answer)) == [answer]

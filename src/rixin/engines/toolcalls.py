@@ -2,7 +2,9 @@
 
 Three ways of writing a call are known, named for who made them common: `hermes`
 (`<tool_call>{"name":…,"arguments":{…}}</tool_call>`, also Qwen), `llama` (an answer that is bare JSON with
-`parameters`, or follows `<|python_tag|>`) and `mistral` (`[TOOL_CALLS][{…}, …]`).
+`parameters`, or follows `<|python_tag|>`) and `mistral` (`[TOOL_CALLS][{…}, …]`). Models of all three also write bare
+JSON, or JSON in a Markdown fence (Qwen2.5-Coder nearly always does): at the start of an answer that is a call too, if
+it names a function that was offered.
 
 A call is announced once its name and the opening of its arguments have been read; until then its text is held back,
 and if it turns out to be no call it comes back as text, unchanged. Arguments then stream as the model writes them, so
@@ -19,6 +21,9 @@ from typing import Literal
 ToolFormat = Literal["hermes", "llama", "mistral"]
 
 SPACE = " \t\r\n"
+FENCE = "```"
+FENCED = re.compile(r"```(?:json)?\s*(?=\{)")
+MAY_BE_FENCED = re.compile(r"`{1,2}|```(?:j|js|jso|json)?|```(?:json)?\s+")
 KEYS = ("name", "arguments", "parameters", "id", "type", "function")
 LEAD = re.compile(r"[ \t\r\n]*\[?[ \t\r\n]*")
 FIRST_KEY = re.compile(r'\{[ \t\r\n]*(?:"([^"]*)"|[^" \t\r\n])')
@@ -122,7 +127,7 @@ class _Brackets:
 class ToolCallParser:
     """Feed it the answer's text in pieces of any size; it gives the same text and calls for every way to cut it.
 
-    `names` are the functions offered: bare JSON (`llama`) is only a call if it names one of them, since it may as well
+    `names` are the functions offered: JSON without a mark is only a call if it names one of them, since it may as well
     be an answer. Blank space around calls is dropped. `complete` counts the calls whose arguments have ended.
     """
 
@@ -130,8 +135,9 @@ class ToolCallParser:
         self.complete = 0
         self._marks = MARKS[format]
         self._names = names
-        self._bare = format == "llama"
-        self._may_be_bare = self._bare
+        self._may_be_bare = True  # only blank space, or a fence with a call, has been written
+        self._bare = False  # the block being read has no mark
+        self._close = ""  # what ends that block
         self._calls = 0
         self._rest = ""  # not yet given out
         self._body = 0  # in `_head`: where in the rest the JSON should begin
@@ -174,13 +180,19 @@ class ToolCallParser:
 
     def _text(self, final: bool) -> bool:
         rest, mark = self._rest, self._marks.open
-        if self._may_be_bare:
-            blank = len(rest) - len(rest.lstrip(SPACE))
-            if blank < len(rest) and rest[blank] == "{":
-                return self._enter_head(blank)
+        if self._may_be_bare and (written := rest.lstrip(SPACE)):
+            blank = len(rest) - len(written)
+            if written[0] == "{":
+                return self._enter_bare(blank, "")
+            if fenced := FENCED.match(written):
+                return self._enter_bare(blank + fenced.end(), FENCE)
+            if not final and MAY_BE_FENCED.fullmatch(written):
+                return False
+            self._may_be_bare = False
         at = rest.find(mark)
         if at >= 0:
             self._put_text(len(rest[:at].rstrip(SPACE)))
+            self._bare, self._close = False, self._marks.close
             return self._enter_head(len(self._rest) - len(rest) + at + len(mark))
         if final:
             if self._calls and not rest.strip(SPACE):
@@ -189,6 +201,10 @@ class ToolCallParser:
             return False
         self._put_text(len(rest[: len(rest) - _begun(rest, mark)].rstrip(SPACE)))
         return False
+
+    def _enter_bare(self, body: int, close: str) -> bool:
+        self._bare, self._close = True, close
+        return self._enter_head(body)
 
     def _enter_head(self, body: int) -> bool:
         self._body = body
@@ -289,12 +305,13 @@ class ToolCallParser:
 
     def _after(self, final: bool) -> bool:
         """Behind a call: another one of the same block, the mark that closes the block, or text."""
-        rest, close = self._rest, self._marks.close
+        rest, close = self._rest, self._close
         at = _skip(self._marks.between, rest, 0)
         if rest.startswith("{", at):
             return self._enter_head(at)
         if close and rest.startswith(close, at):
             self._rest = rest[at + len(close) :]
+            self._may_be_bare = close == FENCE
         elif not final and (at == len(rest) or (close and close.startswith(rest[at:]))):
             return False
         self._step = self._text
