@@ -26,6 +26,8 @@ SUPPORTED_ARCHITECTURES = ("llama", "qwen2", "qwen3")
 
 Floats = NDArray[np.float32]
 
+ROWS_AT_ONCE = 256
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -288,9 +290,16 @@ def _product(state: Node, weight: Node) -> Node:
 
 def _int8(weight: Floats) -> Node:
     """Rows in int8 with a scale each, in the form that OpenVINO keeps compressed: convert, multiply, convert."""
-    largest = np.abs(weight).max(axis=1, keepdims=True)
-    scale = np.where(largest > 0, largest / 127, 1).astype(np.float16)
-    # A row whose scale is below float16's smallest is as good as zero.
-    scale[scale == 0] = np.finfo(np.float16).tiny
-    rounded = np.clip(np.rint(weight / scale.astype(np.float32)), -127, 127).astype(np.int8)
-    return opset13.convert(opset13.multiply(opset13.convert(_constant(rounded), "f16"), _constant(scale)), "f32")
+    rounded = np.empty(weight.shape, np.int8)
+    scales = np.empty((len(weight), 1), np.float16)
+    for start in range(0, len(weight), ROWS_AT_ONCE):  # pieces that stay in the processor's cache
+        rows = weight[start : start + ROWS_AT_ONCE]
+        largest = np.maximum(rows.max(axis=1, keepdims=True), -rows.min(axis=1, keepdims=True))
+        scale = (largest / 127).astype(np.float16)
+        # A row whose scale is below float16's smallest is as good as zero.
+        scale[scale == 0] = np.finfo(np.float16).tiny
+        quotient = rows * (1 / scale.astype(np.float32))
+        np.rint(quotient, out=quotient)
+        rounded[start : start + ROWS_AT_ONCE] = np.clip(quotient, -127, 127, out=quotient)
+        scales[start : start + ROWS_AT_ONCE] = scale
+    return opset13.convert(opset13.multiply(opset13.convert(_constant(rounded), "f16"), _constant(scales)), "f32")
