@@ -12,6 +12,9 @@ from rixin.engines.tool_grammar import forced_call
 from rixin.engines.toolcalls import ToolCallParser, ToolFormat, detect_format, kept_marks
 from rixin.errors import ContextLengthExceeded, InvalidRequest
 
+# One line break and an indentation: where blank space may go on for ever, a small model lets it.
+JSON_SPACE = r"\n?[ \t]{0,40}"
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -80,7 +83,13 @@ def _chat(
     )
     grammar, prefix = _json_grammar(request, vocabulary), ""
     if format is not None and prompt.tool_choice != "auto":
-        forced = forced_call(format, tools, choice=prompt.tool_choice, parallel=prompt.parallel_tool_calls)
+        forced = forced_call(
+            format,
+            tools,
+            choice=prompt.tool_choice,
+            parallel=prompt.parallel_tool_calls,
+            is_token=vocabulary.is_grammar_token,
+        )
         grammar, prefix = (
             _matcher(LLMatcher.grammar_from_lark(forced.grammar), vocabulary, "tools"),
             forced.prefix,
@@ -136,7 +145,7 @@ def _json_grammar(request: GenerateRequest, vocabulary: Vocabulary) -> LLMatcher
     if schema is None:
         return None
     try:
-        grammar = LLMatcher.grammar_from_json_schema(schema)
+        grammar = LLMatcher.grammar_from_json_schema(schema, defaults={"whitespace_pattern": JSON_SPACE})
     except ValueError as error:
         raise InvalidRequest(f"Not a JSON Schema: {error}", param="response_format") from None
     return _matcher(grammar, vocabulary, "response_format")

@@ -42,7 +42,7 @@ class Sampler:
         self._to_come = 0 if sampling.ignore_eos else sampling.min_tokens
         self._end_tokens = np.fromiter(end_tokens, np.int64, len(end_tokens))
         seed = secrets.randbits(64) if sampling.seed is None else sampling.seed & SEED_MASK
-        self._random = np.random.Generator(np.random.Philox(key=[seed, answer]))
+        self._random = np.random.Generator(np.random.Philox(key=np.array([seed, answer], np.uint64)))
         self._counts: dict[int, int] = {}
         self._seen = set(prompt) if sampling.repetition_penalty != 1 else set()
         self._penalises = bool(sampling.presence_penalty or sampling.frequency_penalty)

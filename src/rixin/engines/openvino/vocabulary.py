@@ -71,6 +71,11 @@ class Vocabulary:
                 text = text.replace(name, f"{name[:1]}\u200b{name[1:]}")
         return text
 
+    def is_grammar_token(self, text: str) -> bool:
+        """Whether a grammar must name this text as a special token; llguidance takes every added <…> for one."""
+        id = self._tokenizer.token_to_id(text)
+        return id is not None and self.grammar_tokenizer.is_special_token(id)
+
     @cached_property
     def grammar_tokenizer(self) -> LLTokenizer:
         """The tokens as llguidance needs them; made when a request first asks for a grammar (about 0.3 s)."""
