@@ -8,7 +8,7 @@ export function ConnectionBanner() {
   const texts = useTexts();
   const reachable = useReachable();
   return (
-    <div role="status" className={styles.place}>
+    <output className={styles.place}>
       {!reachable && (
         <div className={styles.banner}>
           <span>{texts.connection.lost}</span>
@@ -17,6 +17,6 @@ export function ConnectionBanner() {
           </Button>
         </div>
       )}
-    </div>
+    </output>
   );
 }

@@ -65,9 +65,5 @@ function Announcer({ writing }: { writing: boolean }) {
       setSaid(texts.chat.written);
     }
   }, [writing, texts]);
-  return (
-    <div className="visually-hidden" role="status" aria-live="polite">
-      {said}
-    </div>
-  );
+  return <output className="visually-hidden">{said}</output>;
 }
