@@ -47,7 +47,7 @@ clean: ## Delete all that was installed, built or fetched here; not RIXIN_HOME
 	find src tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
 
 check-python: .venv/.dev
-	$(STAGE) "ruff" $(BIN)/ruff check --quiet .
+	$(STAGE) "ruff" $(BIN)/ruff check --quiet --output-format concise .
 	$(STAGE) "ruff format" $(BIN)/ruff format --quiet --check .
 	$(STAGE) "mypy" $(BIN)/mypy --no-error-summary
 	$(STAGE) "import-linter" $(BIN)/lint-imports --no-timestamps

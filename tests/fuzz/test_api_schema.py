@@ -41,7 +41,8 @@ def administrator(fake_server: Served) -> Iterator[httpx2.Client]:
 
 
 schema = schemathesis.openapi.from_path(str(DOCUMENT))
-# readyz says 503 on purpose, a login 429 after a few wrong passwords, a stream ends with its answer: each has its tests.
+# Each of these has its own tests: readyz says 503 on purpose, a login 429 after a few wrong passwords, and a stream
+# ends with its answer.
 tested = schema.exclude(path_regex="/(session|setup|password|stream|readyz)$")
 
 

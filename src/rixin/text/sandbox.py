@@ -54,7 +54,7 @@ _CONTAINERS: tuple[type[Collection[object]], ...] = (
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class LimitExceeded(TemplateRuntimeError):  # noqa: N818
+class LimitExceeded(TemplateRuntimeError):
     """The template did, or was about to do, more than any honest template does."""
 
 
