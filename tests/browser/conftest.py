@@ -72,7 +72,12 @@ def open_page(chromium: Browser, server: Served) -> Iterator[Opener]:
     contexts: list[BrowserContext] = []
 
     def opened(path: str = "/", *, role: str | None = "member", at: Served = server, **options: Any) -> Page:
-        settings = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options}
+        settings = {
+            "locale": "en-GB",
+            "viewport": {"width": 1280, "height": 800},
+            "reduced_motion": "reduce",
+            **options,
+        }
         context = chromium.new_context(base_url=at.url, **settings)
         contexts.append(context)
         watched.watch(context, at.url)

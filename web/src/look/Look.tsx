@@ -12,7 +12,7 @@ const FONT = `ui-sans-serif, -apple-system, "Segoe UI", Roboto, "Helvetica Neue"
 const MONO = `ui-monospace, "SF Mono", "Cascadia Code", "JetBrains Mono", Menlo, Consolas, "DejaVu Sans Mono",
   "Noto Sans Mono CJK SC", monospace`;
 
-function themeOf(palette: Palette, isDark: boolean): ThemeConfig {
+function themeOf(palette: Palette, isDark: boolean, still: boolean): ThemeConfig {
   return {
     algorithm: isDark ? theme.darkAlgorithm : theme.defaultAlgorithm,
     token: {
@@ -53,6 +53,7 @@ function themeOf(palette: Palette, isDark: boolean): ThemeConfig {
       fontFamilyCode: MONO,
       fontSize: 15,
       controlHeight: 38,
+      motion: !still,
       wireframe: false,
       boxShadow: isDark ? "0 8px 30px rgb(0 0 0 / 45%)" : "0 8px 30px rgb(27 45 37 / 10%)",
       boxShadowSecondary: isDark ? "0 8px 30px rgb(0 0 0 / 45%)" : "0 8px 30px rgb(27 45 37 / 12%)",
@@ -98,7 +99,8 @@ export function Look({ children }: { children: ReactNode }) {
     root.style.setProperty("--rx-mono", MONO);
   }, [isDark, palette]);
 
-  const config = useMemo(() => themeOf(palette, isDark), [palette, isDark]);
+  const still = useMedia("(prefers-reduced-motion: reduce)");
+  const config = useMemo(() => themeOf(palette, isDark, still), [palette, isDark, still]);
   return (
     <ConfigProvider
       theme={config}
