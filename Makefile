@@ -86,10 +86,8 @@ endif
 	$(STAGE) "development libraries" $(PIP) install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# Not `npm ci`: that refuses a lock made where the registry lacks some package for another system, as mirrors do.
-# This installs what the lock says just as well, and leaves the lock as it is.
 web/node_modules/.ready: web/package.json web/package-lock.json | .venv/.core
-	$(STAGE) "the page's libraries" $(NPM) install --no-save --ignore-scripts
+	$(STAGE) "the page's libraries" $(NPM) ci --ignore-scripts --prefer-offline
 	@touch $@
 
 $(PAGE): web/node_modules/.ready $(PAGE_SOURCES)
