@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from numpy.typing import NDArray
 
 from rixin.engines.openvino.batch import Batch
@@ -291,3 +292,41 @@ def test_a_grammar_binds_answers_and_one_that_breaks_fails_its_request_alone(voc
         assert "".join(house.text("a", index).split()) in ('{"a":1}', '{"a":2}')
     assert house.text("c") == greedy(vocabulary, LETTERS[:50], 10)
     assert house.batch._pool.available == house.runner.blocks
+
+
+class RepeatingRunner(RememberingRunner):
+    """The next token follows from the last one alone, so the text soon goes in circles."""
+
+    def step(self, pieces: Many[Piece]) -> NDArray[np.float32]:
+        super().step(pieces)
+        rows = []
+        for piece in pieces:
+            for place in piece.wanted:
+                row = np.zeros(VOCABULARY, np.float32)
+                row[circle(piece.tokens[place])] = 9
+                rows.append(row)
+        return np.array(rows, np.float32).reshape(-1, VOCABULARY)
+
+
+def circle(token: int) -> int:
+    return LETTERS.start + (token * 7 + 3) % 11
+
+
+@pytest.mark.parametrize("sampling", [Sampling(temperature=0), Sampling(temperature=0.7, seed=1, logprobs=1)])
+def test_guessed_tokens_save_steps_and_never_change_an_answer(vocabulary: Vocabulary, sampling: Sampling) -> None:
+    house = House(vocabulary)
+    house.runner = RepeatingRunner(64)
+    house.batch = Batch(house.runner, vocabulary, max_parallel=8)
+    for length in (100, 101, 7):  # also where a run of right guesses passes the end
+        house.runner.logit_rows.clear()
+        asked = structs.replace(sampling, max_tokens=length, ignore_eos=True)
+        house.ask(GenerateRequest(id=str(length), prompt=TokenPrompt((70, 71)), sampling=asked))
+        house.run()
+        expected, token = [], 71
+        for _ in range(length):
+            token = circle(token)
+            expected.append(token)
+        assert house.text(str(length)).encode() == b"".join(map(vocabulary.bytes_of, expected))
+        if length > 50:
+            assert len(house.runner.logit_rows) < length / 2
+    assert house.batch._pool.available == 64

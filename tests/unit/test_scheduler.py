@@ -33,7 +33,7 @@ class Stage:
             assert count > 0
             assert len(one.blocks) * SIZE >= one.computed + count, "tokens without a place"
         for one, count in plan:
-            one.advance(count, self.pool)
+            one.advance(count - len(one.draft), self.pool)  # every guess is wrong
             if one.computed == len(one.tokens):
                 one.tokens.append(7)
         return plan

@@ -126,7 +126,8 @@ class Batch:
         greedy: NDArray[np.int64] | None,
     ) -> None:
         places = [sequence.computed + place + 1 for place in wanted]
-        sequence.advance(count, self._pool)
+        draft = sequence.draft
+        sequence.advance(count - len(draft), self._pool)
         scoring = self._scorings.get(sequence.request_id)
         if scoring is not None:
             self._tell_scores(scoring, sequence, places, logits)
@@ -138,24 +139,41 @@ class Batch:
             return
         if not generation.started:
             self._start(generation, sequence)
-        answer = generation.answers[id(sequence)]
         if sequence.sampler is None:
-            self._emit(sequence, answer.end_unstarted())
+            self._emit(sequence, generation.answers[id(sequence)].end_unstarted())
             return
-        if greedy is not None and _is_greedy(sequence):
-            chosen = Chosen(int(greedy[rows[-1]]))
+        right = 0
+        for guess, row, number in zip([*draft, None], logits[-1 - len(draft) :], rows[-1 - len(draft) :], strict=True):
+            likeliest = int(greedy[number]) if greedy is not None else None
+            token = self._next_token(generation, sequence, row, likeliest)
+            # What the model chose is taken; a guess only says whether the next row is of the same text.
+            if token != guess or not sequence.blocks:
+                break
+            right += 1
+            sequence.advance(1, self._pool)
+        if draft:
+            sequence.told(right)
+
+    def _next_token(
+        self, generation: _Generation, sequence: Sequence, logits: Floats, likeliest: int | None
+    ) -> int | None:
+        """Choose and tell the next token of an answer; None if the answer could not go on."""
+        assert sequence.sampler is not None
+        if likeliest is not None and _is_greedy(sequence):
+            chosen = Chosen(likeliest)
         else:
-            chosen = sequence.sampler.choose(logits[-1], sequence.allowed(self._runner.vocabulary))
+            chosen = sequence.sampler.choose(logits, sequence.allowed(self._runner.vocabulary))
         sequence.sampler.accept(chosen.token)
         grammar_ended = False
         if sequence.matcher is not None:
             sequence.matcher.consume_token(chosen.token)
             if sequence.matcher.is_error():
                 self._fail(sequence, f"The schema became too complex to follow: {sequence.matcher.get_error()}")
-                return
+                return None
             grammar_ended = sequence.matcher.is_stopped()
         sequence.tokens.append(chosen.token)
-        self._emit(sequence, answer.add(chosen, grammar_ended=grammar_ended))
+        self._emit(sequence, generation.answers[id(sequence)].add(chosen, grammar_ended=grammar_ended))
+        return chosen.token
 
     def _start(self, generation: _Generation, first: Sequence) -> None:
         """The prompt is in the cache: say so, and let the other answers of the request follow into it."""

@@ -10,6 +10,8 @@ from rixin.engines.openvino.sampler import Sampler
 
 MOST_TOKENS = 1 << 20
 MOST_TOLD_TOKENS = 128
+GRAM = 3
+LONGEST_PAUSE = 32
 
 
 class Sequence:
@@ -40,6 +42,11 @@ class Sequence:
         self._begun = False
         self._digests: list[bytes] = []
         self._sealed = 0
+        self.draft: list[int] = []
+        self._follows: dict[tuple[int, ...], int] = {}  # where the text goes on after its last few tokens
+        self._followed = 0
+        self._pause = 0
+        self._next_pause = 1
 
     @property
     def most_at_once(self) -> int:
@@ -75,10 +82,37 @@ class Sequence:
         self.blocks += taken
         return True
 
+    def propose(self, most: int) -> None:
+        """Guess the next tokens into `draft`: what followed the same three tokens when they last stood in the text.
+
+        Source: prompt lookup decoding, https://github.com/apoorvumang/prompt-lookup-decoding.
+        """
+        self.draft = []
+        if self.sampler is None or self.matcher is not None:
+            return
+        if self._pause:
+            self._pause -= 1
+            return
+        tokens = self.tokens
+        for end in range(max(self._followed, GRAM), len(tokens)):
+            self._follows[tuple(tokens[end - GRAM : end])] = end
+        self._followed = len(tokens)
+        place = self._follows.get(tuple(tokens[-GRAM:]))
+        if place is not None:
+            self.draft = tokens[place : place + most]
+
+    def told(self, right: int) -> None:
+        """How many tokens of the draft were right. After none it guesses less often, up to every 32 tokens."""
+        self.draft = []
+        self._next_pause = 1 if right else min(2 * self._next_pause, LONGEST_PAUSE)
+        self._pause = 0 if right else self._next_pause
+
     def piece(self, count: int) -> Piece:
         """The next `count` tokens, with the places whose logits are wanted."""
         start, end = self.computed, self.computed + count
         wanted: range | tuple[int, ...]
+        if self.draft:
+            return Piece(self.tokens[start:] + self.draft, start, self.blocks, range(count))
         if self.told_from is not None and start < self.prompt_length:
             # The logits at a place tell of the token after it.
             wanted = range(max(self.told_from - 1, start) - start, count)
