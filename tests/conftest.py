@@ -1,5 +1,6 @@
 """Fixtures that more than one room uses."""
 
+import asyncio
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from rixin.engines.fake import FakeEngine
 from rixin.store import Database
 
 if TYPE_CHECKING:
+    from engine_talk import Talk
     from served import Served
 
 
@@ -95,3 +97,23 @@ def smollm2_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Served
     make_smollm2_home(home)
     with serve_home(home) as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def smollm2_folder(smollm2_home: Path) -> Path:
+    """The prepared folder of the real SmolLM2."""
+    [folder] = (smollm2_home / "models").glob("v_*")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def smollm2(smollm2_folder: Path) -> "Iterator[Talk]":
+    """One engine with the real SmolLM2, without a server, for all tests."""
+    from engine_talk import Talk
+    from rixin.engines.openvino import OpenVinoEngine
+
+    with asyncio.Runner() as runner:
+        talk = Talk(OpenVinoEngine(smollm2_folder, name="smollm2"), runner)
+        talk.run(talk.engine.start())
+        yield talk
+        talk.run(talk.engine.close())
