@@ -1,10 +1,15 @@
 """Rixin: an organisation's own ChatGPT. `rixin.open()` is the way in from Python."""
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rixin.workspace import Workspace as Workspace
     from rixin.workspace import open_workspace as open
+
+# Nothing leaves the machine: `import openvino` (2026.4) reports each import to its makers through this package, unasked,
+# and does without it where it can't be imported.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 __version__ = "0.1.0"
 __all__ = ["Workspace", "__version__", "open"]
