@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from rixin.workspace import Workspace as Workspace
     from rixin.workspace import open_workspace as open
 
-# Nothing leaves the machine: `import openvino` (2026.4) reports each import to its makers through this package, unasked,
-# and does without it where it can't be imported.
+# Nothing leaves the machine. `import openvino` (2026.4) reports each import to its makers through this package,
+# unasked; it does without where that can't be imported.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 __version__ = "0.1.0"
