@@ -50,7 +50,7 @@ check-python: .venv/.dev
 	$(STAGE) "ruff" $(BIN)/ruff check --quiet --output-format concise .
 	$(STAGE) "ruff format" $(BIN)/ruff format --quiet --check .
 	$(STAGE) "mypy" $(BIN)/mypy --no-error-summary
-	$(STAGE) "import-linter" $(BIN)/lint-imports --no-timestamps
+	$(STAGE) "import-linter" $(BIN)/lint-imports --no-logo
 	$(STAGE) "deptry" $(BIN)/deptry --no-ansi src
 
 check-locks: .venv/.dev
