@@ -197,6 +197,17 @@ def test_the_reader_is_not_pulled_down_while_reading(page: Page, server: Served)
     expect(to_latest).to_be_hidden()
 
 
+def test_text_that_shrinks_while_it_is_written_does_not_let_go_of_the_end(page: Page, server: Served) -> None:
+    # A link stands there letter by letter until its last mark comes, and is one short word then.
+    link = f"[link](https://example.com/{'日' * 400})"
+    paragraphs = [f"Paragraph {number}." for number in range(20)]
+    server.engine.reply = "\n\n".join([*paragraphs, link, *paragraphs, "The end."])
+    server.engine.token_s = 0.002
+    ask(page, "Shrink")
+    finished(page)
+    expect(page.get_by_text("The end.", exact=True)).to_be_in_viewport()
+
+
 def test_a_starter_prompt_is_put_into_the_box(page: Page) -> None:
     page.get_by_role("button", name=re.compile("^Explain")).click()
     expect(composer(page)).to_have_value(re.compile("hash function"))

@@ -49,6 +49,8 @@ export function useStickToBottom(page: string | null): Sticking {
     };
     const observer = new ResizeObserver(() => {
       if (stuck.current) box.scrollTop = box.scrollHeight;
+      // What moved with the content must not look like the reader's doing in the scroll event that follows.
+      lastTop = box.scrollTop;
       lastHeight = box.scrollHeight;
     });
     box.addEventListener("scroll", onScroll, { passive: true });
