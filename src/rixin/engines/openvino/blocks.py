@@ -77,4 +77,4 @@ class BlockPool:
                 if block in self._digest:
                     self._idle[block] = None
                 else:
-                    self._blank.append(block)
+                    self._blank.appendleft(block)  # one in use before, since the others may not be in memory yet

@@ -144,9 +144,9 @@ def context_length(folder: Path) -> int:
     path = folder / "config.json"
     try:
         length = json.loads(path.read_text(encoding="utf-8"))["max_position_embeddings"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise MalformedModel(f"No max_position_embeddings: {error}.", where=str(path)) from None
-    if not isinstance(length, int) or length < 1:
+    if type(length) is not int or length < 1:
         raise MalformedModel(f"max_position_embeddings is {length!r}.", where=str(path))
     return length
 
