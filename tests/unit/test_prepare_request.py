@@ -1,6 +1,8 @@
 """What a request becomes before it is computed, and everything that can be wrong with it."""
 
 import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -81,13 +83,12 @@ def test_an_empty_prompt_is_refused(vocabulary: Vocabulary, prompt: Prompt) -> N
 
 @pytest.mark.parametrize("token", [-1, 320, 2**40])
 def test_tokens_that_the_model_does_not_have_are_refused(vocabulary: Vocabulary, token: int) -> None:
-    for prompt, sampling, param in (
-        (TokenPrompt((3, token)), {}, "prompt"),
-        (TextPrompt("x"), {"logit_bias": {token: 1.0}}, "logit_bias"),
-    ):
-        with pytest.raises(InvalidRequest, match=rf"{token} is not within 0…319") as refused:
-            prepared(vocabulary, prompt, **sampling)
-        assert refused.value.param == param
+    with pytest.raises(InvalidRequest, match=rf"{token} is not within 0…319") as refused:
+        prepared(vocabulary, TokenPrompt((3, token)))
+    assert refused.value.param == "prompt"
+    with pytest.raises(InvalidRequest, match=rf"{token} is not within 0…319") as refused:
+        prepared(vocabulary, TextPrompt("x"), logit_bias={token: 1.0})
+    assert refused.value.param == "logit_bias"
 
 
 @pytest.mark.parametrize("schema", ["{", "5", '"x"', '{"type": "nonsense"}', '{"$ref": "#/nowhere"}', '{"pattern": 3}'])
@@ -126,6 +127,31 @@ def test_a_tools_parameters_must_be_json(vocabulary: Vocabulary) -> None:
         with pytest.raises(InvalidRequest) as refused:
             prepared(vocabulary, prompt)
         assert refused.value.param == "tools[0].function.parameters"
+
+
+def test_half_of_a_surrogate_pair_is_refused(vocabulary: Vocabulary) -> None:
+    call = ToolCall(id="c", name="f", arguments='{"a": "\\ud800"}')
+    for prompt in (said("\ud800"), ChatPrompt(messages=(Message(role="assistant", tool_calls=(call,)),))):
+        with pytest.raises(InvalidRequest, match="surrogate"):
+            prepared(vocabulary, prompt)
+
+
+def test_a_long_text_being_read_stops_nobody_else(vocabulary: Vocabulary) -> None:
+    """The tokenizer lets other threads of the worker run: they make everybody's tokens."""
+    done = threading.Event()
+    ticks: list[float] = []
+
+    def tick() -> None:
+        while not done.is_set():
+            ticks.append(time.monotonic())
+            time.sleep(0.001)
+
+    other = threading.Thread(target=tick)
+    other.start()
+    vocabulary.encode("hello " * 100_000, add_bos=False)
+    done.set()
+    other.join()
+    assert len(ticks) > 10
 
 
 def marks_of(vocabulary: Vocabulary, prompt: ChatPrompt) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from llguidance import LLTokenizer
 from tokenizers import Tokenizer
 
-from rixin.errors import MalformedModel
+from rixin.errors import InvalidRequest, MalformedModel
 from rixin.text import ChatTemplate
 
 # Tokens that end a turn in the known chat formats; a model file does not always name its own.
@@ -54,8 +54,13 @@ class Vocabulary:
         self._special_ids = frozenset(self.special.values())
 
     def encode(self, text: str, *, add_bos: bool) -> list[int]:
-        """Token ids; special tokens written in the text are themselves."""
-        return list(self._tokenizer.encode(text, add_special_tokens=add_bos).ids)
+        """Token ids; special tokens written in the text are themselves. Raises InvalidRequest for what is no text."""
+        try:
+            # A batch of one, since `encode` holds Python's lock: a prompt of 8 MB would stop every stream for 8 s.
+            [encoding] = self._tokenizer.encode_batch_fast([text], add_special_tokens=add_bos)
+        except TypeError:
+            raise InvalidRequest("The text has half of a surrogate pair, which is no character.") from None
+        return list(encoding.ids)
 
     def bytes_of(self, token: int) -> bytes:
         """What the token writes; a special token writes its own name."""
