@@ -214,7 +214,12 @@ def test_a_folder_that_can_not_be_loaded_says_so_at_once_and_once(
     folder = broken(tiny, tmp_path / "model", name, content)
     started = []
     spawn = worker_client._spawn
-    monkeypatch.setattr(worker_client, "_spawn", lambda number: started.append(spawn(number)) or started[-1])
+
+    def counted(number: int) -> "subprocess.Popen[bytes]":
+        started.append(spawn(number))
+        return started[-1]
+
+    monkeypatch.setattr(worker_client, "_spawn", counted)
 
     async def scenario() -> None:
         engine = OpenVinoEngine(folder)
@@ -252,7 +257,8 @@ def test_closing_ends_the_process_and_every_request(tiny: Path) -> None:
     async def scenario() -> None:
         engine = OpenVinoEngine(tiny, name="smollm2")
         await engine.start()
-        pid, told = engine.pid, []
+        pid = engine.pid
+        told: list[str] = []
         streams = [asyncio.create_task(speaking(engine, told)) for _ in range(3)]
         await until(lambda: len(told) > 5)
         await engine.close()

@@ -9,11 +9,13 @@ import json
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
 import pytest
 import xllamacpp
+from msgspec import structs
 from numpy.typing import NDArray
 
 from engine_talk import Talk, request
@@ -155,9 +157,7 @@ def engine(exact: Runner, vocabulary: Vocabulary) -> InProcess:
     return InProcess(exact, vocabulary)
 
 
-def named(tokens: Sequence[int], id: str, **fields: object) -> GenerateRequest:
-    from msgspec import structs
-
+def named(tokens: Sequence[int], id: str, **fields: Any) -> GenerateRequest:
     return structs.replace(request(TokenPrompt(tuple(tokens)), **fields), id=id)
 
 

@@ -1,6 +1,7 @@
 """From tokens to what a client is told: whole characters, no stop string, the right reason at the end."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,18 +182,11 @@ def test_without_parallel_calls_the_answer_ends_with_the_first(vocabulary: Vocab
 
 
 def test_a_call_that_is_cut_ends_with_length(vocabulary: Vocabulary) -> None:
-    from msgspec import structs
-
-    prepared = chat(vocabulary, tools=(WEATHER,))
     said = '<tool_call>\n{"name": "weather", "arguments": {"city": '
-    short = Prepared(
-        request=prepared.request,
-        tokens=prepared.tokens,
-        max_tokens=len(vocabulary.encode(said, add_bos=False)),
-        tool_format=prepared.tool_format,
-        tool_names=prepared.tool_names,
-    )
-    assert structs.asdict(end_of(write(vocabulary, short, said)))["reason"] == "length"
+    prepared = replace(chat(vocabulary, tools=(WEATHER,)), max_tokens=len(vocabulary.encode(said, add_bos=False)))
+    events = write(vocabulary, prepared, said)
+    assert [event.name for event in events if isinstance(event, ToolCallDelta) and event.name] == ["weather"]
+    assert end_of(events).reason == "length"
 
 
 def test_thinking_is_told_apart_from_the_answer(thinking: Vocabulary) -> None:

@@ -7,6 +7,7 @@ given to two owners, shared with a wrong prefix or read before it is written giv
 import random
 from collections.abc import Sequence as Many
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -40,7 +41,7 @@ VOCABULARY = 320
 LETTERS = range(60, 200)  # ids of ordinary one-byte tokens
 
 
-def logits_after(tokens: Many[int]) -> NDArray[np.float32]:
+def logits_after(tokens: Many[int] | NDArray[np.int64]) -> NDArray[np.float32]:
     random_numbers = np.random.default_rng(crc32(np.asarray(tokens, np.int64).tobytes()))
     logits = (random_numbers.standard_normal(VOCABULARY) * 3).astype(np.float32)
     logits[: LETTERS.start] = logits[LETTERS.stop :] = -30
@@ -119,14 +120,14 @@ class House:
         return first
 
 
-def request(id: str, tokens: Many[int], *, n: int = 1, echo: bool = False, **sampling: object) -> GenerateRequest:
+def request(id: str, tokens: Many[int], *, n: int = 1, echo: bool = False, **sampling: Any) -> GenerateRequest:
     asked = {"temperature": 0.0, "max_tokens": 20} | sampling
     return GenerateRequest(
         id=id,
         prompt=TokenPrompt(tuple(tokens)),
         sampling=Sampling(**asked),
         n=n,
-        echo=echo,  # type: ignore[arg-type]
+        echo=echo,
     )
 
 

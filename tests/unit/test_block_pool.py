@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from rixin.engines.openvino.blocks import ROOT, BlockPool, chain
 
@@ -36,7 +36,7 @@ class PoolMachine(RuleBasedStateMachine):
         return {block for holding in self.alive for block in holding.blocks}
 
     @rule(target=holdings, number=st.integers(0, COUNT + 1))
-    def take(self, number: int) -> object:
+    def take(self, number: int) -> Holding | MultipleResults[Holding]:
         before = self.pool.available
         taken = self.pool.take(number)
         if number > before:
