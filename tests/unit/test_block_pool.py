@@ -6,7 +6,7 @@ from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, 
 
 from rixin.engines.openvino.blocks import ROOT, BlockPool, chain
 
-COUNT, SIZE = 8, 4
+COUNT, SIZE = 6, 4
 
 
 class Holding:
@@ -56,16 +56,15 @@ class PoolMachine(RuleBasedStateMachine):
         self.alive.append(holding)
         return holding
 
-    @rule(holding=holdings, word=st.integers(0, 2))
-    def fill_the_next_block(self, holding: Holding, word: int) -> None:
+    @rule(holding=holdings, words=st.lists(st.integers(0, 2), min_size=1, max_size=4))
+    def fill_the_next_blocks(self, holding: Holding, words: list[int]) -> None:
         at = len(holding.digests)
-        if at == len(holding.blocks):
-            return
-        digest = chain(holding.digests[-1] if at else ROOT, [word] * SIZE)
-        self.pool.seal(holding.blocks[at], digest)
-        if digest not in self.where and holding.blocks[at] not in self.where.values():
-            self.where[digest] = holding.blocks[at]
-        holding.digests.append(digest)
+        for word, block in zip(words, holding.blocks[at:], strict=False):
+            digest = chain(holding.digests[-1] if holding.digests else ROOT, [word] * SIZE)
+            self.pool.seal(block, digest)
+            if digest not in self.where and block not in self.where.values():
+                self.where[digest] = block
+            holding.digests.append(digest)
 
     @rule(target=holdings, words=st.lists(st.integers(0, 2), max_size=4))
     def share_a_prefix(self, words: list[int]) -> Holding:

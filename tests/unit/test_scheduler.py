@@ -125,6 +125,18 @@ def test_who_came_last_gives_way_when_the_cache_is_full_and_comes_back_first() -
     assert waiting in [one for one, _ in stage.step()]
 
 
+def test_who_gives_way_is_not_computed_in_that_step() -> None:
+    """A prompt whose tokens are told comes in small pieces, so one that came later may be answered before it."""
+    stage = Stage(25)
+    told, later = sequence(25 * SIZE, base=1, told_from=1), sequence(10, base=2)
+    stage.scheduler.add(told)
+    stage.scheduler.add(later)
+    plans = [stage.step() for _ in range(4)]
+    assert [len(plan) for plan in plans] == [2, 2, 2, 1]
+    assert plans[-1][0][0] is told
+    assert not later.blocks
+
+
 def test_what_is_dropped_gives_its_blocks_back() -> None:
     stage = Stage(50)
     running, waiting = sequence(100, "a", base=1), sequence(100, "b", base=2)
