@@ -89,3 +89,19 @@ def test_the_page_can_be_used_with_the_keyboard_and_read_aloud(open_page: Opener
         page.wait_for_load_state("networkidle")
         found = Axe().run(page)
         assert found.violations_count == 0, f"{place}\n{found.generate_report()}"
+
+
+def test_for_who_asked_for_less_motion_what_is_moved_is_there_at_once(page: Page) -> None:
+    """Menus are moved to be measured: under a transition, however short, they would be measured where they were."""
+    assert page.evaluate("matchMedia('(prefers-reduced-motion: reduce)').matches")
+    moved = """() => {
+      const box = document.createElement("div");
+      box.style.cssText = "position: fixed; top: 0; left: -500px; width: 10px; height: 10px";
+      document.body.append(box);
+      const before = box.getBoundingClientRect().left;
+      box.style.left = "20px";
+      const after = box.getBoundingClientRect().left;
+      box.remove();
+      return [before, after];
+    }"""
+    assert page.evaluate(moved) == [-500, 20]
