@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import signal
 import socket
 import threading
@@ -81,6 +82,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # what was made by now stays; to look through it again and again would hold up every stream
         if self.started and self._on_start is not None:
             self._on_start()
 

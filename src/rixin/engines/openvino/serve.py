@@ -1,5 +1,6 @@
 """The worker's two threads: one reads and prepares requests, the other computes; neither waits for the other."""
 
+import gc
 import logging
 import queue
 import threading
@@ -46,6 +47,8 @@ def serve(load: Load, commands: Iterator[Command], outbox: Outbox) -> None:
     batch = Batch(runner, vocabulary, max_parallel=load.max_parallel)
     work: queue.SimpleQueue[Work] = queue.SimpleQueue()
     reader = _Reader(vocabulary, context, runner.blocks * runner.block_size, work, outbox)
+    gc.collect()
+    gc.freeze()  # the vocabulary has 150,000 entries that no collection needs to look at again
     outbox.send(
         Loaded(
             Capabilities(
