@@ -13,7 +13,7 @@ PAGE_SOURCES := $(shell find web/src web/public) $(filter-out web/biome.json web
 # A .venv that was moved, or whose Python is gone, is made anew.
 STALE_VENV := $(shell $(BIN)/python -c '' 2>/dev/null && [ "$$(cat .venv/.place)" = "$$(pwd)" ] || echo yes)
 
-.PHONY: help up web test check check-python check-locks check-page test-page test-python browser bench train lock clean
+.PHONY: help up web test check check-python check-locks check-page test-page test-python system bench train lock clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -27,7 +27,7 @@ test: check test-page test-python ## Check and test everything; installs what th
 
 check: check-python check-locks check-page ## Style, types, imports, dependencies, locks, the page's code
 
-bench: .venv/.dev ## Run one benchmark: make bench NAME=serving ARGS="…"
+bench: .venv/.dev system ## Run one benchmark: make bench NAME=serving ARGS="…"
 	@[ -n "$(NAME)" ] || { echo "make bench NAME=…, one of: $$(grep -l __main__ benchmarks/*.py | xargs -n1 basename -s .py | xargs)"; exit 2; }
 	@$(BIN)/python benchmarks/$(NAME).py $(ARGS)
 
@@ -64,11 +64,11 @@ test-page: web/node_modules/.ready
 	$(STAGE) "page: vitest" $(NPM) run --silent test
 
 # What RIXIN_* says is for people, not for tests. The checks come first.
-test-python: check test-page .venv/.dev $(PAGE) browser
+test-python: check test-page .venv/.dev $(PAGE) system
 	$(STAGE) "pytest" env -u RIXIN_HOME -u RIXIN_PORT -u RIXIN_MODEL $(BIN)/python -m pytest $(PYTEST)
 
-browser:
-	$(STAGE) "system packages" scripts/install-browser
+system: .venv/.core
+	$(STAGE) "system packages" scripts/install-system-packages
 
 ifeq ($(STALE_VENV),yes)
 .PHONY: .venv/.place
