@@ -129,7 +129,7 @@ def _properties(threads: int) -> dict[str, str]:
     properties = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
-        # Activations are rounded to int8 in groups of 64 for int8 products: 1.35 times as fast as bfloat16 on a CPU with
+        # Activations are rounded to int8 in groups of 64 for int8 products: 1.35 times as fast as bfloat16 on CPUs with
         # AMX, at the same KL divergence to float32 (0.002, Qwen2.5-Coder-0.5B). Groups of 128 are 3% faster and cost
         # 0.003, of 32 are 10% slower.
         "INFERENCE_PRECISION_HINT": "f32",
