@@ -116,9 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             if self.files.bytes_per_second and len(body) > 16 << 10:
                 time.sleep(len(piece) / self.files.bytes_per_second)
-            with self.files.lock:  # before it is sent: who has it may ask at once
-                self.files.given[path] = self.files.given.get(path, 0) + len(piece)
             try:
                 self.wfile.write(piece)
             except OSError:
                 return
+            with self.files.lock:
+                self.files.given[path] = self.files.given.get(path, 0) + len(piece)
