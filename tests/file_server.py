@@ -25,6 +25,13 @@ class FileServer:
     requests: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    busy: int = 0
+
+    def settle(self) -> None:
+        """Wait until what was answered is also written down: a client may have the last byte before `given` has."""
+        deadline = time.monotonic() + 10
+        while self.busy and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def add_wheel(self, name: str, member: str, content: bytes, *, stored: bool = False) -> None:
         """Put a package of one version, 1.0, into the index under `/simple/`."""
@@ -76,6 +83,15 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
     def do_GET(self) -> None:
+        with self.files.lock:
+            self.files.busy += 1
+        try:
+            self._answer()
+        finally:
+            with self.files.lock:
+                self.files.busy -= 1
+
+    def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
         wanted = self.headers.get("range", "")
         self.files.requests.append((self.path, wanted))

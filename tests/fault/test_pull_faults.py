@@ -84,7 +84,10 @@ def get(
     home: Path, reference: CatalogueReference | HubReference | FileReference | WebReference, server: FileServer
 ) -> tuple[Pulled, list[Progress]]:
     seen: list[Progress] = []
-    return pull.pull(reference, BlobStore(home), Hubs(hf=server.url, ms=server.url), seen.append), seen
+    try:
+        return pull.pull(reference, BlobStore(home), Hubs(hf=server.url, ms=server.url), seen.append), seen
+    finally:
+        server.settle()
 
 
 def leftovers(home: Path) -> list[Path]:
