@@ -144,6 +144,24 @@ def test_requests_that_come_at_the_moment_of_death_are_answered_or_told(
     run(scenario(), loop_factory)
 
 
+@pytest.mark.parametrize("loop_factory", LOOPS, ids=["asyncio", "uvloop"])
+def test_a_request_that_finds_the_pipe_broken_is_a_death_like_any_other(
+    tiny: Path, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def scenario() -> None:
+        async with running(tiny) as engine:
+            dead = engine.pid
+            assert dead is not None
+            kill(engine)
+            os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 – the loop must not turn here
+            # No turn of the loop lies between the death and this write: the write is what meets it first.
+            assert isinstance(await failure_of(hear(engine, SHORT)), EngineDied)
+            assert (await hear(engine, SHORT)).tokens == 3
+            assert engine.failure() is None
+
+    run(scenario(), loop_factory)
+
+
 def test_three_deaths_in_a_minute_stop_it_with_the_reason(tiny: Path) -> None:
     async def scenario() -> None:
         async with running(tiny) as engine:

@@ -168,14 +168,17 @@ class WorkerClient:
             self._pipe.write(frame(command))
 
     async def _send(self, command: Command) -> None:
+        pipe = self._pipe
         try:
-            if self._pipe is None or self._pipe.is_closing():  # uvloop's write then raises RuntimeError
+            if pipe is None or pipe.is_closing():  # uvloop's write then raises RuntimeError
                 raise BrokenPipeError
-            self._pipe.write(frame(command))
-            await self._pipe.drain()
+            pipe.write(frame(command))
+            await pipe.drain()
         except UnicodeEncodeError:
             raise InvalidRequest("The text has half of a surrogate pair, which is no character.") from None
-        except (BrokenPipeError, ConnectionResetError):
+        except ConnectionError:
+            if pipe is self._pipe:  # the next request waits for the next life, though nobody has noticed this death yet
+                self._ready.clear()
             raise EngineDied(f"{self._name} ended before it could take the request.", fix="Send it again.") from None
 
     async def _live(self) -> None:
@@ -202,7 +205,8 @@ class WorkerClient:
         try:
             reader, self._pipe = await asyncio.open_connection(sock=ours)
             self._pipe.write(frame(self._load))
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionResetError):
+            # A write that finds the pipe broken ends the reader too, with the writer's error.
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                 while True:
                     header = await reader.readexactly(LENGTH_BYTES)
                     self._receive(decode_reply(await reader.readexactly(int.from_bytes(header, "little"))))
