@@ -31,9 +31,7 @@ bench: .venv/.dev system ## Run one benchmark: make bench NAME=serving ARGS="…
 	@[ -n "$(NAME)" ] || { echo "make bench NAME=…, one of: $$(grep -l __main__ benchmarks/*.py | xargs -n1 basename -s .py | xargs)"; exit 2; }
 	@$(BIN)/python benchmarks/$(NAME).py $(ARGS)
 
-train: .venv/.core ## Install what training needs: torch (set PIP_INDEX_URL for another build of it)
-	$(PIP) install --quiet --require-hashes -r requirements/train.txt
-	$(PIP) install --no-build-isolation -e '.[train]'
+train: .venv/.train ## Install what training needs: torch (set PIP_INDEX_URL for another build of it)
 
 lock: .venv/.core ## Make requirements/*.txt from pyproject.toml anew (ARGS=--upgrade for newer ones)
 	@$(BIN)/python -m venv .cache/lock
@@ -82,7 +80,14 @@ endif
 	@$(PIP) install --quiet --no-index --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/.dev: .venv/.core requirements/dev.txt
+# torch itself first, by version: scripts/locks.py says why it has no hash.
+.venv/.train: .venv/.core requirements/train.txt
+	@echo "Installing torch and what training needs (about 200 MB to fetch for a CPU build)…"
+	@$(PIP) install --quiet "$$(sed -n 's/^ *"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)"
+	@$(PIP) install --quiet --require-hashes -r requirements/train.txt
+	@touch $@
+
+.venv/.dev: .venv/.train requirements/dev.txt
 	$(STAGE) "development libraries" $(PIP) install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 

@@ -12,18 +12,21 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "requirements"
 
-# Core is first: what it pins, the others keep.
 LOCKS = {
     "core": [],
     "build": ["--group", "build"],
     "node": ["--group", "node"],
-    "dev": ["--extra", "dev"],
     "train": ["--extra", "train"],
+    "dev": ["--extra", "dev", "--extra", "train"],
 }
+# What these pin, all later ones keep.
+FIRST = ("core", "train")
+# What depends on torch, and so has to leave it out.
+WITH_TORCH = ("train", "dev")
 
 # torch is pinned by version alone, in pyproject.toml. It comes in builds for the CPU and for each CUDA, from different
 # indexes and with different hashes, and pip knows no "either of these hashes, each with its own dependencies". So
-# train.txt holds all the rest by hash, and leaves out torch and what only its CUDA builds bring.
+# train.txt and dev.txt hold all the rest by hash, and leave out torch and what only its CUDA builds bring.
 TORCH = "torch"
 CUDA = (
     "cuda-bindings",
@@ -65,10 +68,11 @@ def make(options: list[str]) -> None:
         command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--generate-hashes"]
         command += ["--universal", "--python-version", "3.11", "--fork-strategy", "fewest", "--no-config", *options]
         command += chosen if "--group" in chosen else ["pyproject.toml", *chosen]
-        if name != "core":
-            command += ["--constraints", str(FOLDER / "core.txt")]
+        for first in FIRST:
+            if list(LOCKS).index(first) < list(LOCKS).index(name):
+                command += ["--constraints", str(FOLDER / f"{first}.txt")]
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as excluded:
-            if name == "train":
+            if name in WITH_TORCH:
                 excluded.write("\n".join(CUDA))
                 excluded.flush()
                 command += ["--excludes", excluded.name, "--no-emit-package", TORCH]
@@ -85,7 +89,7 @@ def pins(file: Path) -> dict[str, str]:
 
 def problems() -> Iterator[str]:
     """What is wrong with the lock files, a sentence each."""
-    core = pins(FOLDER / "core.txt")
+    core, train = (pins(FOLDER / f"{name}.txt") for name in FIRST)
     for name in LOCKS:
         file = FOLDER / f"{name}.txt"
         text = file.read_text("utf-8")
@@ -102,6 +106,8 @@ def problems() -> Iterator[str]:
                 yield f"{file.name} locks {package}, which has to be free."
             if package in core and version.split(";")[0] != core[package].split(";")[0]:
                 yield f"{file.name} has {package} {version}, core.txt has {core[package]}."
+            if name == "dev" and package in train and version.split(";")[0] != train[package].split(";")[0]:
+                yield f"{file.name} has {package} {version}, train.txt has {train[package]}."
     for package in filter(NEVER_IN_CORE.match, core):
         yield f"core.txt pulls {package}."
 
