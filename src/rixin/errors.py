@@ -105,8 +105,16 @@ class RateLimited(RixinError):
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, *, retry_after_s: float = 1.0, fix: str | None = None) -> None:
-        super().__init__(message, fix=fix)
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float = 1.0,
+        where: str | None = None,
+        fix: str | None = None,
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message, where=where, fix=fix, param=param)
         self.retry_after_s = retry_after_s
 
 
@@ -129,8 +137,16 @@ class UpstreamError(RixinError):
 
     code = "upstream_error"
 
-    def __init__(self, message: str, *, status: int = 502, where: str | None = None, fix: str | None = None) -> None:
-        super().__init__(message, where=where, fix=fix)
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 502,
+        where: str | None = None,
+        fix: str | None = None,
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message, where=where, fix=fix, param=param)
         self.upstream_status = status
 
 
