@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 
 import rixin.store.migrate as migrate_module
@@ -18,6 +19,7 @@ from rixin.errors import MigrationFailed
 from rixin.store import Base, Database, ModelRow
 from rixin.store.backup import KEPT
 
+HEAD = ScriptDirectory(str(migrate_module.MIGRATIONS)).get_current_head()
 OPEN = """
 import sys
 from pathlib import Path
@@ -37,15 +39,15 @@ FAILS_HALF_WAY = """
 
 @pytest.fixture
 def next_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Add revision 0002 with this body to what this process knows; gives the folder of migrations."""
+    """Add a revision with this body to what this process knows; gives the folder of migrations."""
 
     def add(body: str) -> Path:
         folder = tmp_path / "migrations"
         (folder / "versions").mkdir(parents=True, exist_ok=True)
-        for script in (migrate_module.MIGRATIONS / "versions").glob("r0001*.py"):
+        for script in (migrate_module.MIGRATIONS / "versions").glob("r0*.py"):
             (folder / "versions" / script.name).write_text(script.read_text())
-        (folder / "versions" / "r0002_next.py").write_text(
-            "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0002'\ndown_revision = '0001'\n"
+        (folder / "versions" / "next.py").write_text(
+            f"import sqlalchemy as sa\nfrom alembic import op\nrevision = 'next'\ndown_revision = '{HEAD}'\n"
             f"def upgrade():\n    {body.strip()}\n"
         )
         monkeypatch.setattr(migrate_module, "MIGRATIONS", folder)
@@ -146,7 +148,7 @@ def test_an_old_database_is_backed_up_and_then_migrated(tmp_path: Path, next_rev
     assert "extra" in tables(str(path))
     assert sorted(titles(path)) == ["kept", "kept"]
     (backup,) = backups(str(path))
-    assert re.fullmatch(r"rixin-0001-\d{8}T\d{6}\.\d{6}Z\.db", backup.name)
+    assert re.fullmatch(rf"rixin-{HEAD}-\d{{8}}T\d{{6}}\.\d{{6}}Z\.db", backup.name)
     assert backup.stat().st_mode & 0o777 == 0o600
     assert titles(backup) == ["kept"]
     assert "extra" not in tables(str(backup))
@@ -159,7 +161,7 @@ def test_a_failed_migration_leaves_the_old_database_working(
     next_revision(FAILS_HALF_WAY)
     with pytest.raises(MigrationFailed, match="the sky fell") as raised:
         Database.open(database_url)
-    assert "unchanged, at revision 0001" in str(raised.value)
+    assert f"unchanged, at revision {HEAD}" in str(raised.value)
     if "://" not in database_url:
         (backup,) = backups(database_url)
         assert str(backup) in str(raised.value)

@@ -177,3 +177,31 @@ class AliasRow(Base):
     canary_version_id: Mapped[str | None] = mapped_column(Identifier, ForeignKey("versions.id"), index=True)
     canary_share: Mapped[float] = mapped_column(default=0.0)
     updated_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class DatasetVersionRow(Base):
+    """One immutable state of a dataset. `id` is `d_` and 12 hex digits of a hash of the name and the content's hash.
+
+    `sha256` names the blob with its rows (canonical JSONL), `bytes` is that blob's size. `source` says where the rows
+    came from, `consent` on what ground they may be used, `parents` are the versions they were made of.
+    """
+
+    __tablename__ = "dataset_versions"
+    __table_args__ = (
+        UniqueConstraint("name", "sha256"),
+        CheckConstraint("kind IN ('chat', 'preference', 'labelled', 'text', 'task')", name="kind"),
+        CheckConstraint("rows > 0", name="rows"),
+        CheckConstraint("bytes > 0", name="bytes"),
+    )
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    name: Mapped[str] = mapped_column(Identifier)
+    kind: Mapped[str]
+    rows: Mapped[int]
+    sha256: Mapped[str] = mapped_column(Identifier, index=True)
+    bytes: Mapped[int]
+    licence: Mapped[str | None]
+    source: Mapped[str]
+    consent: Mapped[str | None]
+    parents: Mapped[list[str]] = mapped_column(JsonDocument, default=list)
+    created_at: Mapped[datetime] = mapped_column(default=now)
