@@ -205,3 +205,89 @@ class DatasetVersionRow(Base):
     consent: Mapped[str | None]
     parents: Mapped[list[str]] = mapped_column(JsonDocument, default=list)
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class RunRow(Base):
+    """One execution of a recipe. `name` is the model's that it makes, `version_id` what came of it.
+
+    `wanted` is what somebody asked of a run that is under way, `note` why it waits, `error` why it failed (the fields
+    of the typed error). `attempt` counts the times it was started, `crashes` those that ended without a word.
+    `request` is what a client of the fine-tuning API sent. Without an owner it is the machine's.
+    """
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('queued', 'running', 'paused', 'finished', 'failed', 'cancelled')",
+            name="status",
+        ),
+        CheckConstraint("wanted IN ('pause', 'cancel')", name="wanted"),
+        CheckConstraint("attempt >= 0", name="attempt"),
+    )
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    owner_id: Mapped[str | None] = mapped_column(Identifier, ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    kind: Mapped[str]
+    name: Mapped[str] = mapped_column(Identifier)
+    recipe: Mapped[dict[str, object]] = mapped_column(JsonDocument)
+    request: Mapped[dict[str, object] | None] = mapped_column(JsonDocument)
+    plan: Mapped[dict[str, object]] = mapped_column(JsonDocument, default=dict)
+    status: Mapped[str] = mapped_column(index=True, default="queued")
+    wanted: Mapped[str | None]
+    note: Mapped[str | None]
+    error: Mapped[dict[str, object] | None] = mapped_column(JsonDocument)
+    priority: Mapped[int] = mapped_column(default=0)
+    attempt: Mapped[int] = mapped_column(default=0)
+    crashes: Mapped[int] = mapped_column(default=0)
+    not_before: Mapped[datetime | None]
+    version_id: Mapped[str | None] = mapped_column(Identifier)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class RunEventRow(Base):
+    """What a run reported, as its `events.jsonl` has it; `seq` counts from 0 within the run."""
+
+    __tablename__ = "run_events"
+
+    run_id: Mapped[str] = mapped_column(Identifier, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str]
+    step: Mapped[int | None]
+    at: Mapped[datetime]
+    values: Mapped[dict[str, object]] = mapped_column(JsonDocument)
+
+
+class ComputeUseRow(Base):
+    """A stretch of time in which an attempt of a run held `cores`; `seen_at` is its end, or its last sign of life.
+
+    While `reserved_until` is set the attempt goes on, and is expected to hold them until then.
+    """
+
+    __tablename__ = "compute_uses"
+    __table_args__ = (CheckConstraint("cores > 0", name="cores"),)
+
+    run_id: Mapped[str] = mapped_column(Identifier, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    owner_id: Mapped[str | None] = mapped_column(Identifier)
+    kind: Mapped[str]
+    cores: Mapped[int]
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime] = mapped_column(index=True)
+    reserved_until: Mapped[datetime | None]
+
+
+class FileRow(Base):
+    """A file that came by the API, or that a run left for it; its bytes lie in `RIXIN_HOME/files/<id>`."""
+
+    __tablename__ = "files"
+    __table_args__ = (CheckConstraint("bytes >= 0", name="bytes"),)
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    owner_id: Mapped[str | None] = mapped_column(Identifier, ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    name: Mapped[str]
+    purpose: Mapped[str]
+    bytes: Mapped[int]
+    sha256: Mapped[str] = mapped_column(Identifier)
+    created_at: Mapped[datetime] = mapped_column(default=now)
