@@ -1,5 +1,6 @@
 """What runs a Version: the Engine protocol and the pool of running engines."""
 
+from rixin.engines.chat_text import chat_text
 from rixin.engines.pool import EngineKind, EnginePool, EngineState, EngineStatus
 from rixin.engines.protocol import (
     Alternative,
@@ -51,4 +52,5 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolCallDelta",
+    "chat_text",
 ]

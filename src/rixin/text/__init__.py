@@ -1,6 +1,7 @@
-"""Text: decoding a stream of bytes, stop strings, and chat templates."""
+"""Text: decoding a stream of bytes, stop strings, chat templates, and a model's tokens."""
 
 from rixin.text.stream import StopFilter, Utf8Stream
 from rixin.text.template import ChatTemplate
+from rixin.text.tokens import Tokens
 
-__all__ = ["ChatTemplate", "StopFilter", "Utf8Stream"]
+__all__ = ["ChatTemplate", "StopFilter", "Tokens", "Utf8Stream"]

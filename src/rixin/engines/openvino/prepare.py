@@ -1,12 +1,12 @@
 """From a request to token ids and everything that its answers need; all that can be wrong with it is said here."""
 
-import json
 from dataclasses import dataclass
 
 from llguidance import LLMatcher
 
+from rixin.engines.chat_text import chat_text
 from rixin.engines.openvino.vocabulary import Vocabulary
-from rixin.engines.protocol import ChatPrompt, GenerateRequest, Message, TextPrompt, Tool
+from rixin.engines.protocol import ChatPrompt, GenerateRequest, TextPrompt
 from rixin.engines.reasoning import CLOSE, OPEN, ReasoningSplitter, splitter_for
 from rixin.engines.tool_grammar import forced_call
 from rixin.engines.toolcalls import ToolCallParser, ToolFormat, detect_format, kept_marks
@@ -76,11 +76,7 @@ def _chat(
     format = detect_format(template.source) if tools else None
     if tools and format is None:
         raise InvalidRequest("This model was not taught to call tools in a form that is known.", param="tools")
-    text = template.render(
-        [_as_openai(message, vocabulary) for message in prompt.messages],
-        tools=[_tool_as_openai(tool, number, vocabulary) for number, tool in enumerate(tools)],
-        continue_final=prompt.continue_final,
-    )
+    text = chat_text(template, vocabulary, prompt.messages, tools, continue_final=prompt.continue_final)
     grammar, prefix = _json_grammar(request, vocabulary), ""
     if format is not None and prompt.tool_choice != "auto":
         forced = forced_call(
@@ -157,56 +153,3 @@ def _matcher(grammar: str, vocabulary: Vocabulary, param: str) -> LLMatcher:
     if matcher.is_error():
         raise InvalidRequest(f"This schema can't be followed: {matcher.get_error()}", param=param)
     return matcher
-
-
-def _as_openai(message: Message, vocabulary: Vocabulary) -> dict[str, object]:
-    shown: dict[str, object] = {"role": message.role, "content": vocabulary.neutralised(message.content)}
-    if message.name is not None:
-        shown["name"] = vocabulary.neutralised(message.name)
-    if message.tool_call_id is not None:
-        shown["tool_call_id"] = message.tool_call_id
-    if message.tool_calls:
-        shown["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {
-                    "name": vocabulary.neutralised(call.name),
-                    "arguments": _arguments(call.arguments, vocabulary),
-                },
-            }
-            for call in message.tool_calls
-        ]
-    return shown
-
-
-def _arguments(text: str, vocabulary: Vocabulary) -> object:
-    """Templates write arguments with `tojson`, so they must not be text that is JSON already."""
-    try:
-        return _json_value(text, vocabulary)
-    except ValueError:
-        return vocabulary.neutralised(text)
-
-
-def _tool_as_openai(tool: Tool, number: int, vocabulary: Vocabulary) -> dict[str, object]:
-    try:
-        parameters = _json_value(tool.parameters, vocabulary)
-    except ValueError as error:
-        raise InvalidRequest(f"Not valid JSON: {error}.", param=f"tools[{number}].function.parameters") from None
-    return {
-        "type": "function",
-        "function": {
-            "name": vocabulary.neutralised(tool.name),
-            "description": vocabulary.neutralised(tool.description),
-            "parameters": parameters,
-        },
-    }
-
-
-def _json_value(text: str, vocabulary: Vocabulary) -> object:
-    """The value with all texts in it neutralised, also those that are written with escapes. Raises ValueError."""
-    try:
-        plain = json.dumps(json.loads(text), ensure_ascii=False)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    return json.loads(vocabulary.neutralised(plain))
