@@ -11,7 +11,17 @@ ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".cache" / "models"
 SMOLLM2 = "smollm2-135m-instruct"
 # What a prepared folder is made by: a change here makes new ones.
-_MAKERS = ("graph.py", "prepare.py", "tokenizer.py", "pretokenizers.py", "gguf_reader.py", "facts.py")
+_MAKERS = (
+    "graph.py",
+    "compressed.py",
+    "shape.py",
+    "weights.py",
+    "prepare.py",
+    "tokenizer.py",
+    "pretokenizers.py",
+    "gguf_reader.py",
+    "facts.py",
+)
 
 
 def make_smollm2_home(home: Path) -> Version:

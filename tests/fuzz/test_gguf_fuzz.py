@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rixin.errors import MalformedModel, UnsupportedModel
 from rixin.models.gguf_reader import read_gguf
-from rixin.models.graph import read_shape
+from rixin.models.shape import read_shape
 from rixin.models.tokenizer import build_tokenizer
 from tiny_gguf import write_tiny_gguf
 

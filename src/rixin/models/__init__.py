@@ -4,9 +4,11 @@ from rixin.models.builtin import EMBEDDER_ALIAS, ensure_embedder
 from rixin.models.catalogue import CatalogueEntry, catalogue
 from rixin.models.default import DEFAULT_ALIAS, DefaultChoice, ensure_default
 from rixin.models.install import add_remote, install, remove, restore, verify
+from rixin.models.pretokenizers import rule_for
 from rixin.models.progress import Progress, Reporter
 from rixin.models.references import parse_reference
 from rixin.models.registry import Alias, NewModel, NewVersion, Registry, Version
+from rixin.models.weights import Weights, open_weights
 
 __all__ = [
     "DEFAULT_ALIAS",
@@ -20,13 +22,16 @@ __all__ = [
     "Registry",
     "Reporter",
     "Version",
+    "Weights",
     "add_remote",
     "catalogue",
     "ensure_default",
     "ensure_embedder",
     "install",
+    "open_weights",
     "parse_reference",
     "remove",
     "restore",
+    "rule_for",
     "verify",
 ]

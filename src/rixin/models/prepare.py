@@ -19,9 +19,11 @@ from rixin.errors import MalformedModel, RixinError, UnsupportedModel
 from rixin.models.blobs import full_disk_named, hash_file, require_disk, sync
 from rixin.models.facts import Facts, write_facts
 from rixin.models.gguf_reader import GgufFile, GgufValue, read_gguf
-from rixin.models.graph import Shape, build, read_shape
+from rixin.models.graph import build
 from rixin.models.lines import Done, Failed, Step, write_line
+from rixin.models.shape import Shape
 from rixin.models.tokenizer import BuiltTokenizer, build_tokenizer
+from rixin.models.weights import Weights, gguf_weights
 from rixin.text import ChatTemplate
 from rixin.text.probe import Template, probe_template
 
@@ -35,7 +37,8 @@ def prepare_gguf(source: Path, folder: Path) -> Facts:
     """Turn a GGUF file into a model folder. Raises MalformedModel, UnsupportedModel, TemplateError, NotEnoughDisk."""
     write_line(Step(0, STEPS, "Reading the file."))
     gguf = read_gguf(source)
-    shape = read_shape(gguf)
+    weights = gguf_weights(gguf)
+    shape = weights.shape
     write_line(Step(1, STEPS, "Building the tokenizer."))
     built = build_tokenizer(gguf)
     if len(gguf.strings("tokenizer.ggml.tokens")) > shape.vocabulary:
@@ -45,11 +48,11 @@ def prepare_gguf(source: Path, folder: Path) -> Facts:
     write_line(Step(3, STEPS, "Building the graph."))
     parameters = sum(_elements(tensor.shape) for tensor in gguf.tensors.values())
     require_disk(folder, parameters + (parameters >> 3) + (64 << 20))
-    build(gguf, folder)
+    build(weights, folder)
     _read_graph(folder)
     built.tokenizer.save(str(folder / "tokenizer.json"))
     _write_json(folder / "tokenizer_config.json", _tokenizer_config(shape, built, template))
-    _write_json(folder / "config.json", _config(shape, built, tied="output.weight" not in gguf.tensors))
+    _write_json(folder / "config.json", _config(weights, built))
     _write_json(folder / "generation_config.json", {"eos_token_id": list(built.eos_token_ids)})
     return Facts(
         architecture=shape.architecture,
@@ -119,21 +122,10 @@ def _tokenizer_config(shape: Shape, built: BuiltTokenizer, template: ChatTemplat
     }
 
 
-def _config(shape: Shape, built: BuiltTokenizer, *, tied: bool) -> dict[str, object]:
+def _config(weights: Weights, built: BuiltTokenizer) -> dict[str, object]:
     ends = built.eos_token_ids
     return {
-        "model_type": shape.architecture,
-        "hidden_size": shape.hidden,
-        "intermediate_size": shape.feed_forward,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.kv_heads,
-        "head_dim": shape.head_size,
-        "vocab_size": shape.vocabulary,
-        "max_position_embeddings": shape.context,
-        "rms_norm_eps": shape.norm_epsilon,
-        "rope_theta": shape.rope_theta,
-        "tie_word_embeddings": tied,
+        **weights.config,
         "bos_token_id": built.bos_token_id,
         "eos_token_id": ends[0] if len(ends) == 1 else list(ends),
     }
