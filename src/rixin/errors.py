@@ -170,6 +170,25 @@ class NotEnoughDisk(RixinError):
     code = "not_enough_disk"
 
 
+class NotEnoughMemory(RixinError):
+    """The machine's memory does not hold what was asked for."""
+
+    status = 507
+    code = "not_enough_memory"
+
+
+class TrainingDiverged(RixinError):
+    """The loss left the usual, and neither leaving out batches nor lower rates brought it back."""
+
+    code = "training_diverged"
+
+
+class CheckpointMismatch(Conflict):
+    """A checkpoint belongs to another model or recipe."""
+
+    code = "checkpoint_mismatch"
+
+
 class MalformedModel(RixinError):
     """A model file breaks its own format; `where` names the file and the byte offset or key."""
 
@@ -217,3 +236,16 @@ class StoreUnavailable(RixinError):
 
     status = 503
     code = "store_unavailable"
+
+
+class SandboxUnavailable(RixinError):
+    """This machine can't keep untrusted code from files, network and processes; nothing was run."""
+
+    status = 503
+    code = "sandbox_unavailable"
+
+
+class ExportMismatch(RixinError):
+    """An exported form of a model does not say what the trained one says; nothing was registered or written."""
+
+    code = "export_mismatch"
