@@ -13,6 +13,7 @@ from rixin.data.examples import (
     Turn,
 )
 from rixin.data.problems import RowProblem
+from rixin.data.reading import read_examples
 from rixin.data.render import Rendered, render_answers, render_chat, render_prompt, render_text
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "TaskExample",
     "TextExample",
     "Turn",
+    "read_examples",
     "render_answers",
     "render_chat",
     "render_prompt",

@@ -34,3 +34,11 @@ class Fault(Exception):
     def at(self, file: Path, line: int | None) -> RowProblem:
         """The problem, with its place."""
         return RowProblem(file, line, self.field, self.message, self.fix)
+
+
+class Misplaced(Fault):
+    """A fault that knows its line: after it the rest of the file can't be read."""
+
+    def __init__(self, fault: Fault, line: int) -> None:
+        super().__init__(fault.message, fault.fix, fault.field)
+        self.line = line
