@@ -1,0 +1,92 @@
+"""Which sequences share a pack: the same for the same seed and epoch, with little room left empty."""
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from rixin.errors import InvalidRequest
+
+WINDOW = 1024  # sequences packed together: enough for over 99% full packs, few enough to keep the order random
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Tokens `start` to before `end` of sequence `sequence`."""
+
+    sequence: int
+    start: int
+    end: int
+
+
+def pack_sequences(lengths: Sequence[int], capacity: int, seed: int, epoch: int) -> list[list[int]]:
+    """Lay whole sequences into packs of at most `capacity` tokens; every sequence is in exactly one pack.
+
+    The order is shuffled by seed and epoch, windows of it are packed by best-fit decreasing, and the packs are
+    shuffled again. Returns the sequences' numbers, pack by pack. Raises InvalidRequest for a sequence that is longer
+    than a pack.
+    """
+    _check(lengths, capacity)
+    longest = max(range(len(lengths)), key=lengths.__getitem__, default=None)
+    if longest is not None and lengths[longest] > capacity:
+        raise InvalidRequest(
+            f"Sequence {longest} has {lengths[longest]} tokens; a pack holds {capacity}.",
+            fix=f"Make packs of {lengths[longest]} tokens, or leave the sequence out.",
+            param="capacity",
+        )
+    random = Random(f"{seed}/{epoch}")  # noqa: S311  # not a secret
+    order = list(range(len(lengths)))
+    random.shuffle(order)
+    packs = []
+    for start in range(0, len(order), WINDOW):
+        packs += _best_fit_decreasing(order[start : start + WINDOW], lengths, capacity)
+    random.shuffle(packs)
+    return packs
+
+
+def _best_fit_decreasing(order: list[int], lengths: Sequence[int], capacity: int) -> list[list[int]]:
+    packs: list[list[int]] = []
+    rooms: list[tuple[int, int]] = []  # (tokens left, pack), ascending
+    for sequence in sorted(order, key=lengths.__getitem__, reverse=True):
+        tightest = bisect_left(rooms, (lengths[sequence], -1))
+        if tightest < len(rooms):
+            left, pack = rooms.pop(tightest)
+        else:
+            left, pack = capacity, len(packs)
+            packs.append([])
+        packs[pack].append(sequence)
+        insort(rooms, (left - lengths[sequence], pack))
+    return packs
+
+
+def cut_sequences(lengths: Sequence[int], capacity: int, seed: int, epoch: int) -> list[list[Span]]:
+    """Lay sequences end to end, in an order shuffled by seed and epoch, and cut every `capacity` tokens.
+
+    For plain text, where the second half of a document is as good as the first. Every token is in exactly one pack;
+    all packs but the last are full. The packs are shuffled too.
+    """
+    _check(lengths, capacity)
+    random = Random(f"{seed}/{epoch}")  # noqa: S311  # not a secret
+    order = list(range(len(lengths)))
+    random.shuffle(order)
+    packs: list[list[Span]] = []
+    room = 0
+    for sequence in order:
+        start = 0
+        while start < lengths[sequence]:
+            if not room:
+                packs.append([])
+                room = capacity
+            end = min(lengths[sequence], start + room)
+            packs[-1].append(Span(sequence, start, end))
+            room -= end - start
+            start = end
+    random.shuffle(packs)
+    return packs
+
+
+def _check(lengths: Sequence[int], capacity: int) -> None:
+    if capacity < 1:
+        raise InvalidRequest(f"A pack of {capacity} tokens holds nothing.", param="capacity")
+    if any(length < 1 for length in lengths):
+        raise InvalidRequest(f"Sequence {min(range(len(lengths)), key=lengths.__getitem__)} has no tokens.")
