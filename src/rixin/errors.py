@@ -205,6 +205,14 @@ class UnsupportedModel(RixinError):
     code = "unsupported_model"
 
 
+class MalformedData(RixinError):
+    """Rows of a dataset can't be used; the message says how many, and what is wrong with the first."""
+
+    status = 422
+    type = "invalid_request_error"
+    code = "malformed_data"
+
+
 class TemplateError(RixinError):
     """A chat template failed, tried what the sandbox forbids, or took too long."""
 

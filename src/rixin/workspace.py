@@ -9,6 +9,7 @@ from typing import Self
 import msgspec
 
 from rixin.assistants import Answers, Conversations
+from rixin.data import Datasets
 from rixin.engines import Engine, EngineKind, EnginePool
 from rixin.errors import MalformedModel
 from rixin.gateway import Accounts, Keys
@@ -32,6 +33,7 @@ class Workspace:
         url = settings.database_url
         self.database = Database.open(settings.home / DATABASE_FILE if url is None else url.get_secret_value())
         self.models = Registry(self.database, settings)
+        self.datasets = Datasets(self.database, settings.home)
         self.keys = Keys(self.database)
         self.accounts = Accounts(self.database, self.keys)
         self.conversations = Conversations(self.database)

@@ -1,5 +1,6 @@
 """Data: what models learn from. Files are read and checked, examples kept by version, and turned into tokens."""
 
+from rixin.data.datasets import Datasets, DatasetVersion
 from rixin.data.examples import (
     KINDS,
     AnyExample,
@@ -20,6 +21,8 @@ __all__ = [
     "KINDS",
     "AnyExample",
     "ChatExample",
+    "DatasetVersion",
+    "Datasets",
     "Example",
     "Kind",
     "LabelledExample",

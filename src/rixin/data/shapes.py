@@ -176,9 +176,7 @@ def _preference(row: FullRow) -> PreferenceExample:
     tools = read_tools(row.get("tools"))
     name = _first(row, (*_MESSAGES, *_PROMPTS))
     if name is None and all(isinstance(row[one], str) and _HUMAN.match(str(row[one])) for one in (better, worse)):
-        chosen, rejected = (
-            _transcript(str(one), field) for one, field in zip(transcripts, (better, worse), strict=True)
-        )
+        chosen, rejected = _transcript(str(row[better]), better), _transcript(str(row[worse]), worse)
     else:
         chosen, rejected = _continuation(row[better], better), _continuation(row[worse], worse)
     if chosen and chosen[0].role != "assistant":  # both are whole conversations

@@ -1,5 +1,6 @@
 """Models: where their bytes come from, how they are prepared, and the registry of what is there to ask."""
 
+from rixin.models.blobs import BlobStore, full_disk_named, mismatch
 from rixin.models.builtin import EMBEDDER_ALIAS, ensure_embedder
 from rixin.models.catalogue import CatalogueEntry, catalogue
 from rixin.models.default import DEFAULT_ALIAS, DefaultChoice, ensure_default
@@ -14,6 +15,7 @@ __all__ = [
     "DEFAULT_ALIAS",
     "EMBEDDER_ALIAS",
     "Alias",
+    "BlobStore",
     "CatalogueEntry",
     "DefaultChoice",
     "NewModel",
@@ -27,7 +29,9 @@ __all__ = [
     "catalogue",
     "ensure_default",
     "ensure_embedder",
+    "full_disk_named",
     "install",
+    "mismatch",
     "open_weights",
     "parse_reference",
     "remove",
