@@ -1,5 +1,8 @@
 """Data: what models learn from. Files are read and checked, examples kept by version, and turned into tokens."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from rixin.data.datasets import Datasets, DatasetVersion
 from rixin.data.examples import (
     KINDS,
@@ -17,24 +20,48 @@ from rixin.data.problems import RowProblem
 from rixin.data.reading import read_examples
 from rixin.data.render import Rendered, render_answers, render_chat, render_prompt, render_text
 
+if TYPE_CHECKING:
+    from rixin.data.checking import CheckReport, Lengths, check
+    from rixin.data.splitting import Split, split
+
+# Imported when first asked for: they bring numpy, which the server's process does without.
+_LATER = {
+    "CheckReport": "checking",
+    "Lengths": "checking",
+    "check": "checking",
+    "Split": "splitting",
+    "split": "splitting",
+}
+
 __all__ = [
     "KINDS",
     "AnyExample",
     "ChatExample",
+    "CheckReport",
     "DatasetVersion",
     "Datasets",
     "Example",
     "Kind",
     "LabelledExample",
+    "Lengths",
     "PreferenceExample",
     "Rendered",
     "RowProblem",
+    "Split",
     "TaskExample",
     "TextExample",
     "Turn",
+    "check",
     "read_examples",
     "render_answers",
     "render_chat",
     "render_prompt",
     "render_text",
+    "split",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
