@@ -13,6 +13,7 @@ WORDS = {
     "downloading": "Fetching the model",
     "checking": "Checking its hash",
     "preparing": "Preparing it for this machine",
+    "exporting": "Exporting the model",
 }
 LOG_EVERY_S = 10.0
 

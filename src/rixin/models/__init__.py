@@ -1,15 +1,29 @@
 """Models: where their bytes come from, how they are prepared, and the registry of what is there to ask."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from rixin.models.blobs import BlobStore, full_disk_named, mismatch
 from rixin.models.builtin import EMBEDDER_ALIAS, ensure_embedder
 from rixin.models.catalogue import CatalogueEntry, catalogue
 from rixin.models.default import DEFAULT_ALIAS, DefaultChoice, ensure_default
 from rixin.models.install import add_remote, install, remove, restore, verify
-from rixin.models.pretokenizers import rule_for
 from rixin.models.progress import Progress, Reporter
 from rixin.models.references import parse_reference
 from rixin.models.registry import Alias, NewModel, NewVersion, Registry, Version
-from rixin.models.weights import Weights, open_weights
+from rixin.models.trained import register_trained
+
+if TYPE_CHECKING:
+    from rixin.models.pretokenizers import rule_for
+    from rixin.models.weights import Weights, open_weights, weights_path
+
+# Imported when first asked for: they bring numpy, which the server's process does without.
+_LATER = {
+    "Weights": "weights",
+    "open_weights": "weights",
+    "rule_for": "pretokenizers",
+    "weights_path": "weights",
+}
 
 __all__ = [
     "DEFAULT_ALIAS",
@@ -34,8 +48,16 @@ __all__ = [
     "mismatch",
     "open_weights",
     "parse_reference",
+    "register_trained",
     "remove",
     "restore",
     "rule_for",
     "verify",
+    "weights_path",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

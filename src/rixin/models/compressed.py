@@ -49,7 +49,8 @@ def _int4(weight: Floats, size: int) -> Node:
     """
     rows, columns = weight.shape
     groups = columns // size
-    packed = np.empty((rows, columns // 2), np.uint8)
+    numbers = ov.Tensor(ov.Type.i4, ov.Shape([rows, groups, size]))  # owns its memory, as one made of an array does not
+    packed = numbers.data.reshape(rows, columns // 2)
     scales = np.empty((rows, groups, 1), np.float16)
     for start in range(0, rows, ROWS_AT_ONCE):
         part = weight[start : start + ROWS_AT_ONCE].reshape(-1, groups, size)
@@ -58,9 +59,8 @@ def _int4(weight: Floats, size: int) -> Node:
         scale[scale == 0] = np.finfo(np.float16).tiny
         rounded = np.clip(np.rint(part / scale.astype(np.float32)), -8, 7).astype(np.int8).reshape(len(part), -1)
         low, high = rounded[:, 0::2] & 0xF, rounded[:, 1::2] & 0xF
-        packed[start : start + ROWS_AT_ONCE] = (low | (high << 4)).view(np.uint8)
+        packed[start : start + ROWS_AT_ONCE] = low | (high << 4)
         scales[start : start + ROWS_AT_ONCE] = scale
-    numbers = Constant(ov.Tensor(packed, ov.Shape([rows, groups, size]), ov.Type.i4))
-    scaled = opset13.multiply(opset13.convert(numbers, "f16"), Constant(scales))
+    scaled = opset13.multiply(opset13.convert(Constant(numbers), "f16"), Constant(scales))
     whole = opset13.reshape(scaled, Constant(np.array([rows, columns], np.int64)), False)
     return opset13.convert(whole, "f32")

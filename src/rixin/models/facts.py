@@ -10,8 +10,19 @@ FACTS_FILE = "rixin.json"
 RECIPE = 1
 
 
+class Distance(Struct, frozen=True):
+    """How far log-probabilities are from the trained model's: |Δ| on average and at most, over `tokens` tokens."""
+
+    mean: float
+    most: float
+    tokens: int
+
+
 class Facts(Struct, frozen=True, kw_only=True):
-    """What the model's files say about it. `files` are the SHA-256 of every file in its folder, by name."""
+    """What the model's files say about it. `files` are the SHA-256 of every file in its folder, by name.
+
+    Of a trained one, `checks` say how far each form is from it, and `notes` what could not be made or checked.
+    """
 
     architecture: str
     parameters: int | None
@@ -22,6 +33,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     languages: list[str] = []
     weights: str | None = None
     files: dict[str, str] = {}
+    checks: dict[str, Distance] = {}
+    notes: list[str] = []
     recipe: int = RECIPE
 
 

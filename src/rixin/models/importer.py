@@ -6,24 +6,26 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
-from rixin.errors import MalformedModel, NotEnoughDisk, RixinError, TemplateError, UnsupportedModel
+from rixin.errors import ExportMismatch, MalformedModel, NotEnoughDisk, RixinError, TemplateError, UnsupportedModel
 from rixin.models.blobs import sync
 from rixin.models.facts import Facts, read_facts
 from rixin.models.lines import Done, Failed, Line, Step
 from rixin.models.progress import Progress, Reporter, silent
 
 _ERRORS: Mapping[str, type[RixinError]] = {
-    kind.__name__: kind for kind in (MalformedModel, UnsupportedModel, TemplateError, NotEnoughDisk)
+    kind.__name__: kind for kind in (MalformedModel, UnsupportedModel, TemplateError, NotEnoughDisk, ExportMismatch)
 }
 
 
-def prepare(source: Path, folder: Path, report: Reporter = silent) -> Facts:
+def prepare(source: Path, folder: Path, report: Reporter = silent, *, request: bytes | None = None) -> Facts:
     """Make `folder` from `source`, unless it is there already; the caller holds the lock on it.
 
-    Raises MalformedModel, UnsupportedModel, TemplateError, NotEnoughDisk; then there is no folder.
+    `request` is a TrainedRequest in JSON where `source` is what a training left. Raises MalformedModel,
+    UnsupportedModel, TemplateError, NotEnoughDisk, ExportMismatch; then there is no folder.
     """
     if facts := read_facts(folder):
         return facts
@@ -32,7 +34,7 @@ def prepare(source: Path, folder: Path, report: Reporter = silent) -> Facts:
         shutil.rmtree(abandoned, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        facts = _run(source, temporary, report)
+        facts = _run(source, temporary, report, request)
         temporary.chmod(0o755)
         if folder.exists():  # of an older recipe, or half removed
             shutil.rmtree(folder)
@@ -43,9 +45,15 @@ def prepare(source: Path, folder: Path, report: Reporter = silent) -> Facts:
     return facts
 
 
-def _run(source: Path, folder: Path, report: Reporter) -> Facts:
+def _run(source: Path, folder: Path, report: Reporter, request: bytes | None) -> Facts:
     command = [sys.executable, "-m", "rixin.models.prepare", str(source), str(folder)]
-    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
+    if request is not None:
+        command.append("-")
+    with (
+        tempfile.TemporaryFile() as asked,
+        tempfile.TemporaryFile() as said,
+        _started(command, request or b"", asked, said) as process,
+    ):
         assert process.stdout is not None
         try:
             for text in process.stdout:
@@ -64,6 +72,12 @@ def _run(source: Path, folder: Path, report: Reporter) -> Facts:
         last = said.read().decode(errors="replace").strip().splitlines()[-1:]
     reason = last[0] if last else f"exit status {process.returncode}"
     raise MalformedModel(f"Preparing the model broke off: {reason}.", where=str(source))
+
+
+def _started(command: list[str], request: bytes, asked: IO[bytes], said: IO[bytes]) -> subprocess.Popen[bytes]:
+    asked.write(request)
+    asked.seek(0)
+    return subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, stderr=said)
 
 
 def _readable(where: str | None, source: Path, folder: Path) -> str | None:

@@ -24,6 +24,14 @@ FOLDER_FILES = (
     "config.json",
     "generation_config.json",
 )
+# The same of a folder with safetensors, from which the graph is made.
+SOURCE_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "generation_config.json",
+)
 
 
 def install(registry: Registry, reference: str, report: Reporter = silent, *, name: str | None = None) -> Version:
@@ -82,8 +90,21 @@ def add_remote(
 
 
 def restore(registry: Registry, version: Version, report: Reporter = silent) -> None:
-    """Make the version's folder again from its blob if it is gone, or was written by another release of Rixin."""
-    if version.folder is None or version.format != "gguf" or not version.sha256 or read_facts(version.folder):
+    """Make the version's folder again if it was written by another release of Rixin, or from its blob if it is gone.
+
+    Raises ModelNotFound if what it would be made from is gone too.
+    """
+    if version.folder is None or not version.sha256 or read_facts(version.folder):
+        return
+    if version.format == "safetensors":
+        with registry.blobs.lock(version.id, report):
+            if not _has_safetensors(version.folder):
+                raise ModelNotFound(
+                    f"The files of {version.model_name} are gone.", fix=f"It came from {version.source}; make it again."
+                )
+            prepare(version.folder, version.folder, report)
+        return
+    if version.format != "gguf":
         return
     with registry.blobs.lock(version.id, report):
         if not registry.blobs.has(version.sha256):
@@ -132,7 +153,9 @@ def remove(registry: Registry, name: str, *, force: bool = False) -> Version:
 
 def _install_folder(registry: Registry, reference: FileReference, name: str, report: Reporter) -> Version:
     digest, size = hashlib.sha256(), 0
-    for file in FOLDER_FILES:
+    has_weights = _has_safetensors(reference.path)
+    weights = sorted(path.name for path in reference.path.glob("*.safetensors")) if has_weights else []
+    for file in (*weights, *(SOURCE_FILES if has_weights else FOLDER_FILES)):
         path = reference.path / file
         if path.is_file():
             size += path.stat().st_size
@@ -142,8 +165,13 @@ def _install_folder(registry: Registry, reference: FileReference, name: str, rep
         facts = prepare(reference.path, registry.home / "models" / version_id, report)
         pulled = Pulled(digest.hexdigest(), size, reference.path)
         return registry.register(
-            _model(reference, name, facts), _version(reference, version_id, pulled, facts, form="openvino")
+            _model(reference, name, facts),
+            _version(reference, version_id, pulled, facts, form="safetensors" if has_weights else "openvino"),
         )
+
+
+def _has_safetensors(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json"))
 
 
 def _model(reference: Reference, name: str, facts: Facts) -> NewModel:

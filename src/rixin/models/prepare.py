@@ -1,16 +1,15 @@
-"""Makes a model folder, in a process of its own: `python -m rixin.models.prepare SOURCE FOLDER`.
+"""Makes a model folder, in a process of its own: `python -m rixin.models.prepare SOURCE FOLDER [-]`.
 
-A file from a stranger is read and a graph of gigabytes is built here, so that neither can hurt the server. Standard
-output is one JSON object a line, as `importer.py` reads them.
+
+A file from a stranger is read and a graph of gigabytes is built here, so that neither can hurt the server. With
+`-` the folder is what a training left, and standard input says what to make of it. Standard output is one JSON object a
+line, as `importer.py` reads them.
 """
 
-import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import openvino
@@ -20,16 +19,17 @@ from rixin.models.blobs import full_disk_named, hash_file, require_disk, sync
 from rixin.models.facts import Facts, write_facts
 from rixin.models.gguf_reader import GgufFile, GgufValue, read_gguf
 from rixin.models.graph import build
+from rixin.models.hugging_face import build_served, copy, has_safetensors, read_template, take_files, write_json
 from rixin.models.lines import Done, Failed, Step, write_line
 from rixin.models.shape import Shape
 from rixin.models.tokenizer import BuiltTokenizer, build_tokenizer
-from rixin.models.weights import Weights, gguf_weights
+from rixin.models.trained_forms import TrainedRequest, prepare_trained, take_exports
+from rixin.models.weights import Weights, gguf_weights, read_json
 from rixin.text import ChatTemplate
 from rixin.text.probe import Template, probe_template
 
 MODEL_FILES = ("openvino_model.xml", "openvino_model.bin", "tokenizer.json", "tokenizer_config.json", "config.json")
 OPTIONAL_FILES = ("generation_config.json",)
-MAX_CONFIG_BYTES = 64 << 20
 STEPS = 5
 
 
@@ -51,9 +51,9 @@ def prepare_gguf(source: Path, folder: Path) -> Facts:
     build(weights, folder)
     _read_graph(folder)
     built.tokenizer.save(str(folder / "tokenizer.json"))
-    _write_json(folder / "tokenizer_config.json", _tokenizer_config(shape, built, template))
-    _write_json(folder / "config.json", _config(weights, built))
-    _write_json(folder / "generation_config.json", {"eos_token_id": list(built.eos_token_ids)})
+    write_json(folder / "tokenizer_config.json", _tokenizer_config(shape, built, template))
+    write_json(folder / "config.json", _config(weights, built))
+    write_json(folder / "generation_config.json", {"eos_token_id": list(built.eos_token_ids)})
     return Facts(
         architecture=shape.architecture,
         parameters=parameters,
@@ -77,17 +77,10 @@ def prepare_folder(source: Path, folder: Path) -> Facts:
             if name in OPTIONAL_FILES:
                 continue
             raise MalformedModel(f"The folder has no {name}.", where=str(source))
-        _copy(source / name, folder / name)
+        copy(source / name, folder / name)
     write_line(Step(2, STEPS, "Trying the chat template."))
-    config = _read_json(folder / "config.json")
-    tokens = _read_json(folder / "tokenizer_config.json")
-    source_text = tokens.get("chat_template")
-    if source_text is not None and not isinstance(source_text, str):
-        raise UnsupportedModel("The chat template is not one text.", where=str(source / "tokenizer_config.json"))
-    template = None
-    if source_text:
-        probe_template(Template(source_text, _token(tokens, "bos_token"), _token(tokens, "eos_token")), str(source))
-        template = ChatTemplate(source_text)
+    config = read_json(folder / "config.json")
+    template = read_template(folder)
     _read_graph(folder)
     context = config.get("max_position_embeddings")
     if not isinstance(context, int) or context < 1:
@@ -98,6 +91,19 @@ def prepare_folder(source: Path, folder: Path) -> Facts:
         context_length=context,
         template_hash=template.hash if template else None,
     )
+
+
+def prepare_weights(source: Path, folder: Path) -> Facts:
+    """Turn a Hugging Face folder into a model folder that keeps its safetensors. Errors as `prepare_gguf`."""
+    write_line(Step(0, STEPS, "Copying the folder."))
+    again = source.parent == folder.parent  # a Version's own folder is made anew, and keeps what was exported with it
+    weights = take_files(source, folder, link=again)
+    if again:
+        take_exports(source, folder)
+    write_line(Step(3, STEPS, "Building the graph."))
+    facts = build_served(weights, folder)
+    _read_graph(folder)
+    return facts
 
 
 def _template(gguf: GgufFile, built: BuiltTokenizer) -> ChatTemplate | None:
@@ -146,34 +152,6 @@ def _read_graph(folder: Path) -> None:
         )
 
 
-def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as reading, target.open("wb") as writing:
-        while piece := reading.read(1 << 20):
-            writing.write(piece)
-
-
-def _read_json(path: Path) -> Mapping[str, Any]:
-    if path.stat().st_size > MAX_CONFIG_BYTES:
-        raise MalformedModel("The file is too long.", where=str(path))
-    try:
-        value = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise MalformedModel(f"Not JSON: {error}.", where=str(path)) from None
-    if not isinstance(value, dict):
-        raise MalformedModel("Not a JSON object.", where=str(path))
-    return value
-
-
-def _write_json(path: Path, value: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2), encoding="utf-8")
-
-
-def _token(config: Mapping[str, Any], key: str) -> str:
-    """A special token, which Hugging Face writes as a text or as an object with `content`."""
-    value = config.get(key)
-    return str(value.get("content", "")) if isinstance(value, dict) else str(value or "")
-
-
 def _elements(shape: tuple[int, ...]) -> int:
     count = 1
     for size in shape:
@@ -189,18 +167,28 @@ def _strings(value: GgufValue | None) -> list[str]:
     return [item[:20] for item in value[:50]] if isinstance(value, list) else []
 
 
+def _made(source: Path, folder: Path) -> Facts:
+    if len(sys.argv) > 3:
+        return prepare_trained(source, folder, msgspec.json.decode(sys.stdin.buffer.read(), type=TrainedRequest))
+    if not source.is_dir():
+        return prepare_gguf(source, folder)
+    return prepare_weights(source, folder) if has_safetensors(source) else prepare_folder(source, folder)
+
+
 def main() -> None:
     """Prepare the folder that the command line names; the last line written says how it went."""
     source, folder = Path(sys.argv[1]), Path(sys.argv[2])
     try:
         with full_disk_named(folder):
-            facts = prepare_folder(source, folder) if source.is_dir() else prepare_gguf(source, folder)
-            write_line(Step(4, STEPS, "Checking what was written."))
-            hashes = {file.name: hash_file(file) for file in sorted(folder.iterdir())}
+            facts = _made(source, folder)
+            write_line(Step(STEPS - 1, STEPS, "Checking what was written."))
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            hashes = {file.relative_to(folder).as_posix(): hash_file(file) for file in files}
             facts = msgspec.structs.replace(facts, files=hashes)
             write_facts(folder, facts)
-            for file in folder.iterdir():
-                sync(file)
+            for path in folder.rglob("*"):
+                sync(path)
+            sync(folder)
     except RixinError as error:
         write_line(Failed(type(error).__name__, error.message, error.where, error.fix))
         sys.exit(1)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["waiting", "locating", "downloading", "checking", "preparing"]
+Stage = Literal["waiting", "locating", "downloading", "checking", "preparing", "exporting"]
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class HubReference:
 
 @dataclass(frozen=True)
 class FileReference:
-    """A GGUF file or a model folder on this machine."""
+    """A GGUF file, or a folder of this machine: prepared for an engine, or of Hugging Face's kind with safetensors."""
 
     path: Path
 

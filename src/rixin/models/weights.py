@@ -119,7 +119,7 @@ def gguf_weights(gguf: GgufFile) -> Weights:
     tensors: dict[str, Tensor] = {}
     for name, tensor in gguf.tensors.items():
         if name != ROPE_FACTORS:
-            tensors[_hugging_face_name(gguf, name)] = _from_gguf(tensor, _interleaved_heads(shape, name))
+            tensors[_hugging_face_name(gguf, name)] = _from_gguf(tensor, interleaved_heads(shape, name))
     factors = gguf.tensors.get(ROPE_FACTORS)
     ends = {
         key: gguf.integer(f"tokenizer.ggml.{name}_token_id")
@@ -206,8 +206,8 @@ def _hugging_face_name(gguf: GgufFile, name: str) -> str:
     raise UnsupportedModel(f"The tensor {name!r} is of no kind that is known.", where=str(gguf.path))
 
 
-def _interleaved_heads(shape: Shape, name: str) -> int:
-    """How many heads' rows llama.cpp keeps in another order; it does so with Llama's query and key only."""
+def interleaved_heads(shape: Shape, name: str) -> int:
+    """How many heads a tensor (by its GGUF name) has whose rows llama.cpp orders otherwise; 0 if it does not."""
     match = _GGUF_LAYER.fullmatch(name)
     if match is None or shape.architecture != "llama":
         return 0
