@@ -55,12 +55,12 @@ def main() -> None:
         if child:
             _wait_for(child)
         layers, alone = _walls(setup, separate)
+        _limits(setup["limits"])
+        _seccomp(bytes.fromhex(setup["filters"]["alone" if alone else "among_others"]))
     except (WallMissing, OSError) as missing:
         _report(report_file, {"missing": str(missing)})
         return
     _report(report_file, {"layers": layers})
-    _limits(setup)
-    _seccomp(bytes.fromhex(setup["filters"]["alone" if alone else "among_others"]))
     sys.exit(_run(setup["code"], report_file))
 
 
@@ -210,8 +210,8 @@ def _drop_capabilities() -> None:
     _check(_LIBC.capset(header, none), "capset")
 
 
-def _limits(setup: dict[str, Any]) -> None:
-    for name, value in setup["limits"].items():
+def _limits(limits: dict[str, int]) -> None:
+    for name, value in limits.items():
         resource.setrlimit(getattr(resource, name), (value, value))
 
 
@@ -241,15 +241,15 @@ def _run(code: str, report_file: int) -> int:
 
 def _explain(error: BaseException, code: str) -> None:
     """The traceback, from the code's own first line on, to standard error."""
+    trace = error.__traceback__ and error.__traceback__.tb_next
     try:
         import linecache
         import traceback
 
         linecache.cache["main.py"] = (len(code), None, code.splitlines(keepends=True), "main.py")
-        trace = error.__traceback__
-        traceback.print_exception(type(error), error, trace.tb_next if trace else None, limit=-20)
-    except BaseException:  # the code may have broken anything, or memory may be gone
-        os.write(2, f"{type(error).__name__}\n".encode())
+        traceback.print_exception(type(error), error, trace, limit=-20)
+    except BaseException:  # the code may have broken anything, and have left neither memory nor files to open
+        sys.__excepthook__(type(error), error, trace)
 
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:

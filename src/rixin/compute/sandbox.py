@@ -233,22 +233,19 @@ def _result(
     stdout: bytes, stderr: bytes, report: bytes, killed: Status | None, exit_status: int, seconds: float
 ) -> SandboxResult:
     """What the jail reported and how its process ended, in one word."""
-    said: dict[str, object] = {}
-    for line in report.splitlines():
-        try:
-            said.update(json.loads(line))
-        except ValueError:  # the code found this pipe and wrote to it
-            continue
-    if "missing" in said:
+    # The jail writes the first line before the code runs; all after it may be the code's own, if it found the pipe.
+    first, *others = [_object(line) for line in report.splitlines()] or [{}]
+    if "missing" in first:
         raise SandboxUnavailable(
-            f"Untrusted code is not run here: the kernel refuses {said['missing']}.",
+            f"Untrusted code is not run here: the kernel refuses {first['missing']}.",
             fix="Linux 6.2 or newer with Landlock, or one that allows user namespaces, will do.",
         )
-    if "layers" not in said and not killed:
+    layers = first.get("layers")
+    if layers is None and not killed:
         last = stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {exit_status}"]
         raise SandboxUnavailable(f"Untrusted code is not run here: the sandbox's own process failed ({last[0]}).")
+    ended = others[-1].get("ended") if others else None
     signalled = exit_status - _SIGNALLED if exit_status > _SIGNALLED else 0
-    ended = said.get("ended")
     status: Status
     if killed:
         status = killed
@@ -261,7 +258,6 @@ def _result(
     else:
         status = "error" if exit_status else "ok"
     note = f"Ended by signal {signalled}.\n" if signalled and not killed else ""
-    layers = said.get("layers")
     return SandboxResult(
         status,
         stdout.decode(errors="replace"),
@@ -270,3 +266,11 @@ def _result(
         status == "ok" and ended == "finished",
         tuple(map(str, layers)) if isinstance(layers, list) else (),
     )
+
+
+def _object(line: bytes) -> dict[str, object]:
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
