@@ -1,7 +1,8 @@
 """Group-relative policy optimisation: strengthen the answers that were better than others to the same prompt.
 
 Source: Shao et al., https://arxiv.org/abs/2402.03300, equation 3; averaged over all tokens of a batch, as in
-Yu et al., DAPO, https://arxiv.org/abs/2503.14476, equation 8 (TRL's default).
+Yu et al., DAPO, https://arxiv.org/abs/2503.14476, equation 8. The divergence is weighted by the ratio, which makes its
+gradient unbiased: DeepSeek-V3.2, https://arxiv.org/abs/2512.02556, equation 7. All of it as TRL's defaults.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,6 +75,7 @@ class GroupRelativePolicy:
         self._pace = pace
         self._folder = folder
         self._trying = trying
+        self._temperature = trying.temperature
         self._reward = reward
         self._per_step = prompts_per_step
         self._updates = updates_per_rollout
@@ -110,7 +112,7 @@ class GroupRelativePolicy:
         }
         if part.reference is not None:
             gap = part.reference - now
-            divergence = gap.exp() - gap - 1
+            divergence = ratio * (gap.exp() - gap - 1)
             losses = losses + self._beta * divergence
             sums["kl"] = float(divergence.detach().sum())
         return Loss(losses.sum(), sums=sums, counts=dict.fromkeys(sums, float(len(now))))
@@ -160,7 +162,7 @@ class GroupRelativePolicy:
 
     def _logprobs(self, model: Transformer, laid: Pack) -> Tensor:
         hidden = model(laid)
-        return target_logprobs(model, hidden / self._trying.temperature, laid)
+        return target_logprobs(model, hidden / self._temperature, laid)
 
 
 def _tree(group: Group) -> Tree:
