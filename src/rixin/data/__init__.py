@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from rixin.data.catalogue import DatasetEntry, dataset_catalogue
 from rixin.data.datasets import Datasets, DatasetVersion
 from rixin.data.examples import (
     KINDS,
@@ -17,6 +18,7 @@ from rixin.data.examples import (
     Turn,
 )
 from rixin.data.problems import RowProblem
+from rixin.data.pulling import pull_dataset
 from rixin.data.reading import read_examples
 from rixin.data.render import Rendered, render_answers, render_chat, render_prompt, render_text
 
@@ -38,6 +40,7 @@ __all__ = [
     "AnyExample",
     "ChatExample",
     "CheckReport",
+    "DatasetEntry",
     "DatasetVersion",
     "Datasets",
     "Example",
@@ -52,6 +55,8 @@ __all__ = [
     "TextExample",
     "Turn",
     "check",
+    "dataset_catalogue",
+    "pull_dataset",
     "read_examples",
     "render_answers",
     "render_chat",

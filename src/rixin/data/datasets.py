@@ -49,7 +49,7 @@ class Datasets:
 
     def __init__(self, database: Database, home: Path) -> None:
         self._database = database
-        self._blobs = BlobStore(home)
+        self.blobs = BlobStore(home)
 
     def add(
         self,
@@ -94,8 +94,8 @@ class Datasets:
         """As `add`, with examples that are there already. They must be of one kind."""
         check_name(name)
         key = f"dataset-{name}"
-        with self._blobs.lock(key):  # of two who add to one name the second waits, and finds the first's leftovers gone
-            folder = self._blobs.partial(key)
+        with self.blobs.lock(key):  # of two who add to one name the second waits, and finds the first's leftovers gone
+            folder = self.blobs.partial(key)
             file = folder / "rows.jsonl"
             try:
                 with full_disk_named(folder):
@@ -119,7 +119,7 @@ class Datasets:
     def _register(self, row: DatasetVersionRow, file: Path) -> DatasetVersion:
         with self._database.write() as session:
             self._database.exclusively(session, "datasets")
-            self._blobs.adopt(file, row.sha256)  # within: or `remove` might delete it before the row is there
+            self.blobs.adopt(file, row.sha256)  # within: or `remove` might delete it before the row is there
             there = session.get(DatasetVersionRow, row.id)
             if there is None:
                 session.add(row)
@@ -197,7 +197,7 @@ class Datasets:
             session.flush()
             others = session.scalar(select(func.count()).where(DatasetVersionRow.sha256 == version.sha256))
             if not others:  # within the transaction: who adds the same rows meanwhile, waits to register them
-                self._blobs.remove(version.sha256)
+                self.blobs.remove(version.sha256)
         return version
 
     def _version(self, row: DatasetVersionRow) -> DatasetVersion:
@@ -213,7 +213,7 @@ class Datasets:
             source=row.source,
             consent=row.consent,
             parents=tuple(row.parents),
-            path=self._blobs.path(row.sha256),
+            path=self.blobs.path(row.sha256),
             created_at=row.created_at,
         )
 

@@ -57,7 +57,7 @@ def kind_of(row: object) -> Kind:
         return "task"
     if has.intersection(_MESSAGES) or (has.intersection(_PROMPTS) and has.intersection(_COMPLETIONS)):
         return "chat"
-    if isinstance(row.get("text"), str):
+    if isinstance(row.get("text"), str) or isinstance(row.get("paragraphs"), list):
         return "text"
     if has.intersection(_PROMPTS):
         missing = next(name for name in _PROMPTS if name in has)
@@ -232,10 +232,21 @@ def _label(value: object, field: str) -> bool:
 
 
 def _text(row: FullRow) -> TextExample:
-    text = text_in(row.get("text"), "text")
+    text = _poem(row) if "text" not in row and "paragraphs" in row else text_in(row.get("text"), "text")
     if not text.strip():
         raise Fault("The text is empty.", "Remove the row.", "text")
     return TextExample(text=text)
+
+
+def _poem(row: FullRow) -> str:
+    """A work by its title, its author and its lines, as collections of poems have it."""
+    lines = row["paragraphs"]
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise Fault("The paragraphs are no list of texts.", "Write one text for each line.", "paragraphs")
+    if not any(letter.isalnum() for line in lines for letter in line):
+        raise Fault("The paragraphs have no text.", "Remove the row.", "paragraphs")
+    head = [text_in(row[name], name) for name in ("title", "rhythmic", "author") if present(row.get(name))]
+    return "\n".join([*head, *lines])
 
 
 def _task(row: FullRow) -> TaskExample:

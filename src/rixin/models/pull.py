@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 
 from rixin.errors import HashMismatch, MalformedModel, RixinError, SourceUnreachable
+from rixin.models.archives import Archive, archive_url
 from rixin.models.blobs import BlobStore, hash_file, mismatch
 from rixin.models.catalogue import CatalogueEntry, HubSource, PackageSource
 from rixin.models.fetch import Fetch
@@ -20,6 +21,7 @@ from rixin.models.references import CatalogueReference, FileReference, HubRefere
 from rixin.models.web import open_client, shown, within
 
 REACH_SECONDS = 5.0
+ARCHIVE_REACH_SECONDS = 20.0  # pip says first what it is configured for
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,22 @@ def pull(reference: Reference, blobs: BlobStore, hubs: Hubs, report: Reporter = 
             wanted = _Wanted(str(reference), _text_key(reference.url), None, None)
             return _obtain(client, blobs, wanted, [_web_source(reference.url)], report, None)
         return _obtain_file(client, blobs, reference, report)
+
+
+def pull_archive(archive: Archive, blobs: BlobStore, npm_endpoint: str, report: Reporter = silent) -> Pulled:
+    """Bring a package's source archive into the blob store, unless it is there; it is not unpacked.
+
+    Raises SourceUnreachable, HashMismatch, NotEnoughDisk; what was fetched of it is kept for next time.
+    """
+    source = _Source(
+        str(archive),
+        lambda client: web_parts(client, archive_url(client, archive, npm_endpoint)),
+        lambda _: [],
+        reach_seconds(ARCHIVE_REACH_SECONDS),
+    )
+    with open_client() as client:
+        wanted = _Wanted(str(archive), archive.sha256, archive.sha256, archive.bytes)
+        return _obtain(client, blobs, wanted, [source], report, None)
 
 
 def _wanted_of(reference: HubReference, file: HubFile, url: str) -> _Wanted:
