@@ -4,13 +4,14 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from rixin.cli.progress import ProgressLine
-from rixin.errors import InvalidRequest
-from rixin.models import Version, add_remote, catalogue, install
+from rixin.errors import InvalidRequest, ModelNotFound
+from rixin.models import Registry, Version, add_remote, catalogue, install, restore
 from rixin.models import remove as remove_version
 from rixin.models import verify as verify_version
 from rixin.workspace import open_workspace
@@ -70,7 +71,7 @@ def show_all(*, available: bool = False, as_json: Annotated[bool, Parameter("--j
         )
         for version in versions
     ]
-    _print_table(("MODEL", "VERSION", "ALIASES", "ENGINE", "SIZE", "LICENCE"), rows)
+    print_table(("MODEL", "VERSION", "ALIASES", "ENGINE", "SIZE", "LICENCE"), rows)
     if not rows:
         print("There are no models. `rixin models list --available` shows what can be pulled.", file=sys.stderr)
 
@@ -89,6 +90,7 @@ def show(name: str, *, as_json: Annotated[bool, Parameter("--json")] = False) ->
     with open_workspace() as workspace:
         version = workspace.models.resolve(name)
         facts = _facts(version, [one.name for one in workspace.models.aliases() if one.version_id == version.id])
+        facts["lineage"] = _lineage(workspace.models, version)
     if as_json:
         _print_json(facts)
         return
@@ -126,6 +128,40 @@ def remove(name: str, *, force: bool = False) -> None:
     with open_workspace() as workspace:
         version = remove_version(workspace.models, name, force=force)
     print(f"{version.model_name} ({version.id}) is removed.", file=sys.stderr)
+
+
+@app.command
+def export(
+    name: str,
+    folder: Path,
+    *,
+    to: Literal["gguf", "ollama", "openvino", "openvino-int4", "safetensors", "adapter", "phone"] = "gguf",
+    force: bool = False,
+) -> None:
+    """Write a model to a folder, in the form that another program wants, and check it there.
+
+    Parameters
+    ----------
+    name
+        A model, an alias or a version's id.
+    folder
+        Where to; it is made, whole or not at all.
+    to
+        gguf (llama.cpp, LM Studio), ollama (with a Modelfile), openvino, openvino-int4 (laptops), safetensors
+        (transformers, vLLM), adapter (PEFT), phone (a small GGUF file).
+    force
+        Replace the folder if it is there.
+    """
+    from rixin.models import export as export_version
+
+    with open_workspace() as workspace, ProgressLine() as line:
+        version = workspace.models.resolve(name)
+        restore(workspace.models, version, line.report)
+        done = export_version(version, to, folder, force=force, report=line.report)
+    for note in done.notes:
+        print(note, file=sys.stderr)
+    for file in done.files:
+        print(done.folder / file)
 
 
 @app.command
@@ -184,7 +220,7 @@ def _show_catalogue(*, as_json: bool) -> None:
         _print_json([{name: getattr(entry, name) for name in _SHOWN} for entry in entries])
         return
     rows = [(entry.name, _size(entry.bytes), entry.licence, ", ".join(entry.languages)) for entry in entries]
-    _print_table(("MODEL", "SIZE", "LICENCE", "LANGUAGES"), rows)
+    print_table(("MODEL", "SIZE", "LICENCE", "LANGUAGES"), rows)
 
 
 _SHOWN = ("name", "title", "languages", "description", "licence", "parameters", "context_length", "sha256", "bytes")
@@ -193,6 +229,24 @@ _SHOWN = ("name", "title", "languages", "description", "licence", "parameters", 
 def _facts(version: Version, aliases: Sequence[str]) -> dict[str, object]:
     facts = asdict(version) | {"aliases": list(aliases), "created_at": version.created_at.isoformat()}
     return facts | {"folder": str(version.folder) if version.folder else None}
+
+
+def _lineage(registry: Registry, version: Version) -> list[str]:
+    """What the version was made from, and that from what; a version that was removed is known by its id only."""
+    found: dict[str, str] = {}
+    waiting = list(version.parents)
+    while waiting:
+        parent = waiting.pop(0)
+        if parent in found or parent == version.id:
+            continue
+        try:
+            known = registry.get(parent)
+        except ModelNotFound:
+            found[parent] = f"{parent} (removed)"
+        else:
+            found[parent] = f"{known.model_name} ({parent})"
+            waiting += known.parents
+    return list(found.values())
 
 
 def _plain(value: object) -> str:
@@ -205,7 +259,7 @@ def _print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Columns for a person; tabs and no head in a pipe, for `cut`."""
     if not sys.stdout.isatty():
         for row in rows:

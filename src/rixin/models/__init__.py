@@ -16,12 +16,17 @@ from rixin.models.registry import Alias, NewModel, NewVersion, Registry, Version
 from rixin.models.trained import register_trained
 
 if TYPE_CHECKING:
+    from rixin.models.exports import TARGETS, Exported, Target, export
     from rixin.models.pretokenizers import rule_for
     from rixin.models.weights import Weights, open_weights, weights_path
 
 # Imported when first asked for: they bring numpy, which the server's process does without.
 _LATER = {
+    "TARGETS": "exports",
+    "Exported": "exports",
+    "Target": "exports",
     "Weights": "weights",
+    "export": "exports",
     "open_weights": "weights",
     "rule_for": "pretokenizers",
     "weights_path": "weights",
@@ -30,22 +35,26 @@ _LATER = {
 __all__ = [
     "DEFAULT_ALIAS",
     "EMBEDDER_ALIAS",
+    "TARGETS",
     "Alias",
     "Archive",
     "BlobStore",
     "CatalogueEntry",
     "DefaultChoice",
+    "Exported",
     "NewModel",
     "NewVersion",
     "Progress",
     "Registry",
     "Reporter",
+    "Target",
     "Version",
     "Weights",
     "add_remote",
     "catalogue",
     "ensure_default",
     "ensure_embedder",
+    "export",
     "full_disk_named",
     "install",
     "mismatch",

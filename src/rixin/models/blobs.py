@@ -100,14 +100,17 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def require_disk(folder: Path, needed: int) -> None:
+LARGER_HOME = "Free some disk, or set RIXIN_HOME to a larger one; what is there already is kept."
+
+
+def require_disk(folder: Path, needed: int, *, fix: str = LARGER_HOME) -> None:
     """Raises NotEnoughDisk, saying what is needed and what is free, unless `needed` bytes fit on folder's disk."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise NotEnoughDisk(
             f"{megabytes(needed)} are needed and {megabytes(free)} are free.",
             where=str(folder),
-            fix="Free some disk, or set RIXIN_HOME to a larger one; what is there already is kept.",
+            fix=fix,
         )
 
 
@@ -123,7 +126,7 @@ def full_disk_named(folder: Path) -> Iterator[None]:
         raise NotEnoughDisk(
             f"The disk took no more ({error.strerror}); {megabytes(free)} are free.",
             where=str(folder),
-            fix="Free some disk, or set RIXIN_HOME to a larger one; what is there already is kept.",
+            fix=LARGER_HOME,
         ) from error
 
 

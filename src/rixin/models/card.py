@@ -21,6 +21,7 @@ _FIRST = (
     "run",
     "created",
 )
+_IN_HEAD = ("title", "licence")
 
 
 def write_card(folder: Path, name: str, licence: str, card: Mapping[str, object], facts: Facts) -> None:
@@ -38,7 +39,7 @@ def _page(name: str, licence: str, card: Mapping[str, object], facts: Facts) -> 
     size = f"{facts.parameters:,} parameters" if facts.parameters else "a size that nobody states"
     lines += [f"A {facts.architecture} of {size}, trained with Rixin. Licence: {licence}.", ""]
     for key in (*(key for key in _FIRST if key in card), *(key for key in card if key not in _FIRST)):
-        if card[key] not in (None, "", [], {}, ()):
+        if key not in _IN_HEAD and card[key] not in (None, "", [], {}, ()):
             lines += [f"## {key.replace('_', ' ').capitalize()}", *_shown(card[key]), ""]
     if facts.checks:
         lines += [

@@ -38,7 +38,8 @@ STEPS = 6
 BOUNDS: Mapping[str, Distance] = {
     "int8": Distance(0.4, 4.0, 0),
     "int4": Distance(1.6, 20.0, 0),
-    "Q8_0": Distance(0.3, 4.0, 0),
+    "Q8_0": Distance(0.4, 4.0, 0),
+    "Q4_0": Distance(1.6, 20.0, 0),
 }
 # From 0 to a block's largest number; a number is never rounded by more than a step.
 STEPS_TO_LARGEST: Mapping[GgufType, int] = {"Q8_0": 127, "Q4_0": 8}
@@ -80,7 +81,7 @@ def prepare_trained(source: Path, folder: Path, request: TrainedRequest) -> Fact
             notes=["A reward model: it scores answers in trainings and is served to nobody."],
         )
     else:
-        held = _within(read_held(source / HELD_FILE, weights.shape.vocabulary), HELD_TOKENS, weights.shape.context)
+        held = within(read_held(source / HELD_FILE, weights.shape.vocabulary), HELD_TOKENS, weights.shape.context)
         facts = _forms(folder, weights, held, request)
     write_card(folder, request.name, request.licence, request.card, facts)
     return facts
@@ -101,7 +102,7 @@ def _forms(folder: Path, weights: Weights, held: Sequence[Held], request: Traine
     checks, notes = {}, []
     write_line(Step(1, STEPS, "Building the graph."))
     facts = build_served(weights, folder, request.precision)
-    texts = _texts(Tokens(folder), held)
+    texts = trial_texts(Tokens(folder), held)
     write_line(Step(2, STEPS, "Comparing the graph with the trained model."))
     trained = [one.logprobs for one in held]
     found = distance(trained, openvino_logprobs(folder, [one.tokens for one in held]))
@@ -117,7 +118,7 @@ def _forms(folder: Path, weights: Weights, held: Sequence[Held], request: Traine
         write_gguf(path, weights, tokenizer, "Q8_0", name=request.name, licence=request.licence)
         write_line(Step(4, STEPS, "Comparing the GGUF file with the trained model."))
         notes.append(check_gguf(path, weights, "Q8_0", texts))
-        few = _within(held, LLAMACPP_TOKENS, weights.shape.context)
+        few = within(held, LLAMACPP_TOKENS, weights.shape.context)
         try:
             checks["GGUF Q8_0"] = check_with_llamacpp(path, texts, few, BOUNDS["Q8_0"])
         except LlamaCppMissing as error:
@@ -159,7 +160,7 @@ def check_with_llamacpp(
     return found
 
 
-def _texts(tokens: Tokens, held: Sequence[Held]) -> dict[str, Sequence[int]]:
+def trial_texts(tokens: Tokens, held: Sequence[Held]) -> dict[str, Sequence[int]]:
     """Texts with the token ids that every form must give. Raises ExportMismatch if training had other ones."""
     texts: dict[str, Sequence[int]] = {text: tokens.encode(text, add_bos=False) for text in PROBES}
     if tokens.template is not None:
@@ -188,7 +189,7 @@ def _require_tokens(who: str, text: str, served: Sequence[int], theirs: Sequence
     )
 
 
-def _within(held: Sequence[Held], tokens: int, context: int) -> list[Held]:
+def within(held: Sequence[Held], tokens: int, context: int) -> list[Held]:
     """The beginning of the held set: of at most so many tokens, and no sequence longer than the context."""
     kept: list[Held] = []
     for one in held:
