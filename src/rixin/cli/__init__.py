@@ -19,6 +19,9 @@ app.command("rixin.cli.up:up", name="up", help="Start the server, with its model
 app.command("rixin.cli.chat:chat", name="chat", help="Talk with a model in the terminal.")
 app.command("rixin.cli.ask:ask", name="ask", help="Ask one question; the answer goes to standard output.")
 app.command("rixin.cli.models:app", name="models", help="Pull, list, show, verify, remove and name models.")
+app.command("rixin.cli.train:app", name="train", help="Train a model on your data.")
+app.command("rixin.cli.runs:app", name="runs", help="List, follow, pause, resume and cancel trainings.")
+app.command("rixin.cli.data:app", name="data", help="Check, add, show, list, pull and remove datasets.")
 app.command("rixin.cli.keys:app", name="keys", help="Make, list and revoke API keys.")
 app.command("rixin.cli.doctor:doctor", name="doctor", help="What machine this is, what is used of it, what would help.")
 

@@ -9,8 +9,8 @@ from rixin.models import Progress
 
 WORDS = {
     "waiting": "Waiting for another process",
-    "locating": "Looking for the model",
-    "downloading": "Fetching the model",
+    "locating": "Looking for {what}",
+    "downloading": "Fetching {what}",
     "checking": "Checking its hash",
     "preparing": "Preparing it for this machine",
     "exporting": "Exporting the model",
@@ -21,7 +21,9 @@ LOG_EVERY_S = 10.0
 class ProgressLine:
     """A Reporter (`report`) that writes to standard error; use it as a context manager, so that the line is ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "the model") -> None:
+        """`what` is what is fetched."""
+        self._what = what
         self._terminal = sys.stderr.isatty()
         self._stage = ""
         self._note: str | None = None
@@ -33,7 +35,7 @@ class ProgressLine:
             self._note = progress.note
             self._end()
             print(progress.note, file=sys.stderr)
-        text = _sentence(progress)
+        text = _sentence(progress, self._what)
         if self._terminal:
             sys.stderr.write(f"\r\x1b[2K{text}")
             sys.stderr.flush()
@@ -57,8 +59,8 @@ class ProgressLine:
         self._end()
 
 
-def _sentence(progress: Progress) -> str:
-    text = WORDS[progress.stage]
+def _sentence(progress: Progress, what: str) -> str:
+    text = WORDS[progress.stage].format(what=what)
     if not progress.total:
         return f"{text} …"
     text += f": {100 * progress.done // progress.total}%"

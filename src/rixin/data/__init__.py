@@ -21,6 +21,8 @@ from rixin.data.problems import RowProblem
 from rixin.data.pulling import pull_dataset
 from rixin.data.reading import read_examples
 from rixin.data.render import Rendered, render_answers, render_chat, render_prompt, render_text
+from rixin.data.rows import Format as FileFormat
+from rixin.data.shown import Piece, length_of, pieces_of, render_example
 
 if TYPE_CHECKING:
     from rixin.data.checking import CheckReport, Lengths, check
@@ -44,9 +46,11 @@ __all__ = [
     "DatasetVersion",
     "Datasets",
     "Example",
+    "FileFormat",
     "Kind",
     "LabelledExample",
     "Lengths",
+    "Piece",
     "PreferenceExample",
     "Rendered",
     "RowProblem",
@@ -56,10 +60,13 @@ __all__ = [
     "Turn",
     "check",
     "dataset_catalogue",
+    "length_of",
+    "pieces_of",
     "pull_dataset",
     "read_examples",
     "render_answers",
     "render_chat",
+    "render_example",
     "render_prompt",
     "render_text",
     "split",

@@ -36,7 +36,7 @@ def pull_dataset(datasets: Datasets, name: str, *, npm_endpoint: str, report: Re
     folder = blobs.partial(f"dataset-members-{entry.name}")
     with blobs.lock(folder.name, report):
         try:
-            report(Progress("preparing", note=f"Reading the rows of {entry.name}."))
+            report(Progress("checking", note=f"Reading the rows of {entry.name}."))
             with full_disk_named(folder):
                 members = _members(pulled.path, entry, folder)
             rows = _counted(entry, members)
