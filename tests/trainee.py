@@ -1,20 +1,22 @@
-"""A tiny run for tests of the loop; as a program, one that can be killed: `python trainee.py FOLDER [JSON options]`."""
+"""A tiny run for tests of the loop; as a program, it lives in processes that can be killed."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
 
 from rixin.training.batch import Pack, Segment
 from rixin.training.head_loss import cross_entropy
-from rixin.training.lora import add_lora
 from rixin.training.loop import Outcome, train
 from rixin.training.loop_settings import LoopSettings
+from rixin.training.lora import add_lora
 from rixin.training.objective import Batch, Loss
 from rixin.training.parallel import join_world
 from rixin.training.recorder import Recorder
@@ -121,16 +123,31 @@ def weights_hex(model: Transformer) -> dict[str, str]:
     }
 
 
-def main() -> None:
+def live(folder: Path, options: dict[str, Any]) -> None:
     """Train with the options given; write the weights' bits and the outcome when done."""
     torch.set_num_threads(1)
-    folder, options = Path(sys.argv[1]), json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
     if "poison" in options:
         options["poison"] = {int(step): float(factor) for step, factor in options["poison"].items()}
     stop = StopSignal()
     with stop.on_signals():
         outcome, model, _ = run_tiny(folder, stop=stop, **options)
     (folder / "outcome.json").write_text(json.dumps({"status": outcome.status, "weights": weights_hex(model)}))
+
+
+def main() -> None:
+    """For each line of standard input, [folder, options], a new process that trains; prints its number, then its end.
+
+    It is forked, which spares it the seconds that importing torch takes.
+    """
+    for line in sys.stdin:
+        folder, options = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            live(Path(folder), options)
+            os._exit(0)
+        print(child, flush=True)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ class Checkpoints:
     def save(
         self, step: int, tensors: Iterable[tuple[str, Tensor]], state: Mapping[str, Json], *, needed_from: int
     ) -> Path:
-        """Write the checkpoint of `step`; then delete all but the newest and the newest up to step `needed_from`.
+        """Write the checkpoint of `step`; then delete all but the newest and what a rollback may need.
+
+        That is the newest up to step `needed_from`, and the one after it, which takes its place in time.
 
         Raises OSError (a full disk, say), and then everything is as it was before.
         """
@@ -95,7 +97,8 @@ class Checkpoints:
 
     def _prune(self, needed_from: int) -> None:
         steps = self.steps()
-        kept = {*steps[-self._keep :], max((step for step in steps if step <= needed_from), default=-1)}
+        base = max((step for step in steps if step <= needed_from), default=-1)
+        kept = {*steps[-self._keep :], base, next((step for step in steps if step > base), base)}
         for step in steps:
             if step not in kept:
                 self._remove(self._folder / f"step-{step}")

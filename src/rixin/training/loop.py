@@ -224,8 +224,9 @@ class _Loop:
 
     def _look_after(self) -> None:
         every, step = self.settings.validate_every, self.progress.step
-        if every and step % every == 0:
+        if every and step % every == 0 and self.progress.validated_at != step:
             self._validate()
+            self.chronicle.draw()
         if time.monotonic() - self.saved_at >= self.settings.checkpoint_every_s:
             self._save()
 
@@ -246,7 +247,6 @@ class _Loop:
                     )
         self.progress.validation = cast(dict[str, float], self.world.from_leader({**figures}))
         self.chronicle.event("validation", step, self.progress.validation)
-        self.chronicle.draw()
 
     def _count_time(self) -> None:
         now = time.monotonic()

@@ -56,7 +56,8 @@ class AdamW:
                 sum_so_far.add_(parameter.grad)
                 parameter.grad = sum_so_far if parameter.dtype == torch.float32 else None
 
-        return weight.register_post_accumulate_grad_hook(add_up)
+        handle: torch.utils.hooks.RemovableHandle = weight.register_post_accumulate_grad_hook(add_up)  # type: ignore[no-untyped-call]
+        return handle
 
     def _make_torch(self, border: int, betas: tuple[float, float], weight_decay: float) -> torch.optim.AdamW:
         groups = []

@@ -4,9 +4,11 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import TypeVar
 
 from rixin.errors import InvalidRequest
 
+Item = TypeVar("Item")
 WINDOW = 1024  # sequences packed together: enough for over 99% full packs, few enough to keep the order random
 
 
@@ -35,13 +37,11 @@ def pack_sequences(lengths: Sequence[int], capacity: int, seed: int, epoch: int)
             param="capacity",
         )
     random = Random(f"{seed}/{epoch}")  # noqa: S311  # not a secret
-    order = list(range(len(lengths)))
-    random.shuffle(order)
+    order = _shuffled(list(range(len(lengths))), random)
     packs = []
     for start in range(0, len(order), WINDOW):
         packs += _best_fit_decreasing(order[start : start + WINDOW], lengths, capacity)
-    random.shuffle(packs)
-    return packs
+    return _shuffled(packs, random)
 
 
 def _best_fit_decreasing(order: list[int], lengths: Sequence[int], capacity: int) -> list[list[int]]:
@@ -67,8 +67,7 @@ def cut_sequences(lengths: Sequence[int], capacity: int, seed: int, epoch: int) 
     """
     _check(lengths, capacity)
     random = Random(f"{seed}/{epoch}")  # noqa: S311  # not a secret
-    order = list(range(len(lengths)))
-    random.shuffle(order)
+    order = _shuffled(list(range(len(lengths))), random)
     packs: list[list[Span]] = []
     room = 0
     for sequence in order:
@@ -81,8 +80,13 @@ def cut_sequences(lengths: Sequence[int], capacity: int, seed: int, epoch: int) 
             packs[-1].append(Span(sequence, start, end))
             room -= end - start
             start = end
-    random.shuffle(packs)
-    return packs
+    return _shuffled(packs, random)
+
+
+def _shuffled(items: list[Item], random: Random) -> list[Item]:
+    """By `random()`, the one method that Python promises to keep the same from version to version."""
+    keys = [random.random() for _ in items]
+    return [items[at] for at in sorted(range(len(items)), key=keys.__getitem__)]
 
 
 def _check(lengths: Sequence[int], capacity: int) -> None:

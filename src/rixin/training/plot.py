@@ -12,6 +12,7 @@ from rixin.training.events import Event, Value
 
 BLUE, ORANGE, RED, GREY = "#2a6fbb", "#d9730d", "#c0392b", "#8a8f98"
 SMOOTH_SHARE = 0.02  # of the steps so far: over how many a point of the smooth line averages
+LEAST_SMOOTH = 5
 
 
 def draw_loss(events: Sequence[Event], path: Path) -> None:
@@ -80,7 +81,7 @@ def _number(value: Value) -> float:
 
 def _smooth(values: Sequence[float]) -> list[float]:
     """Exponential average, corrected at its beginning (as Adam's)."""
-    keep = 1 - 1 / max(1.0, SMOOTH_SHARE * len(values))
+    keep = 1 - 1 / max(LEAST_SMOOTH, SMOOTH_SHARE * len(values))
     total = weight = 0.0
     smooth = []
     for value in values:

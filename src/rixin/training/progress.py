@@ -5,7 +5,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -118,7 +118,7 @@ class Keeper:
             self._optimizer.loaded(updates)
         self.guard.restore(cast(Mapping[str, list[float]], state["guard"]))
         self._compare(cast(Mapping[str, Json], state["circumstances"]))
-        return Progress(**cast(dict[str, int], state["progress"]))
+        return Progress(**cast(dict[str, Any], state["progress"]))
 
     def _compare(self, before: Mapping[str, Json]) -> None:
         changed = [

@@ -28,8 +28,8 @@ def write_tensors(path: Path, tensors: Iterable[tuple[str, Tensor]]) -> tuple[st
     text += b" " * (-len(text) % 8)
     digest = hashlib.sha256()
     with path.open("wb", buffering=0) as file:
-        for piece in (len(text).to_bytes(8, "little"), text, *(_bytes(tensor) for _, tensor in named)):
-            view = memoryview(piece)
+        head = memoryview(len(text).to_bytes(8, "little") + text)
+        for view in (head, *(_bytes(tensor) for _, tensor in named)):
             for start in range(0, len(view), SLICE):
                 part = view[start : start + SLICE]
                 digest.update(part)
@@ -40,5 +40,4 @@ def write_tensors(path: Path, tensors: Iterable[tuple[str, Tensor]]) -> tuple[st
 
 
 def _bytes(tensor: Tensor) -> memoryview:
-    array = tensor.detach().reshape(-1).numpy()
-    return memoryview(array).cast("B")
+    return tensor.detach().reshape(-1).numpy().data.cast("B")
