@@ -88,8 +88,8 @@ def _turn(message: Mapping[str, object], where: str, calls: int) -> Turn:
 
 
 def _learn(message: Mapping[str, object], role: str, where: str) -> bool:
-    """OpenAI's `weight` and LLaMA-Factory's `loss_weight`: 0 is read only. Other weights are not available."""
-    for key in ("weight", "loss_weight"):
+    """Our own `learn`, OpenAI's `weight`, LLaMA-Factory's `loss_weight`: 0 is read only; others are not available."""
+    for key in ("learn", "weight", "loss_weight"):
         value = message.get(key)
         if value is None or role != "assistant":
             continue

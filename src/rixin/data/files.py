@@ -51,12 +51,13 @@ def open_data(path: Path) -> Iterator[BinaryIO]:
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else "the name has a NUL"
         raise Fault(f"The file can't be opened: {said}.", "Check the name and who may read it.") from None
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
         if stat.S_ISDIR(mode):
             raise Fault("This is a folder.", f"Name the files in it, as in {path.name or '.'}/*.jsonl.")
-        if not stat.S_ISREG(mode):
-            raise Fault("This is no plain file but a pipe, a socket or a device.", "Write the rows to a file first.")
+        raise Fault("This is no plain file but a pipe, a socket or a device.", "Write the rows to a file first.")
+    with os.fdopen(descriptor, "rb") as file:
         try:
             if file.peek(2)[:2] == b"\x1f\x8b":
                 with gzip.GzipFile(fileobj=file) as unpacked:

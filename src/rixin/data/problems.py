@@ -32,8 +32,13 @@ class Fault(Exception):
         self.field = field
 
     def at(self, file: Path, line: int | None) -> RowProblem:
-        """The problem, with its place."""
-        return RowProblem(file, line, self.field, self.message, self.fix)
+        """The problem, with its place; what it quotes of the row can be printed."""
+        field = None if self.field is None else _printable(self.field)
+        return RowProblem(file, line, field, _printable(self.message), _printable(self.fix))
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 class Misplaced(Fault):
