@@ -62,7 +62,7 @@ def web_parts(client: httpx2.Client, url: str) -> list[Part]:
 
 def look_up(client: httpx2.Client, hubs: Hubs, reference: HubReference) -> HubFile:
     """The file that a reference means. Raises ModelNotFound naming the repository's GGUF files if it is not clear."""
-    listed = _list_hf(client, hubs, reference) if reference.hub == "hf" else _list_ms(client, hubs, reference)
+    listed = list_files(client, hubs, reference)
     if reference.file:
         chosen = [file for file in listed if file.name == reference.file]
     else:
@@ -73,6 +73,11 @@ def look_up(client: httpx2.Client, hubs: Hubs, reference: HubReference) -> HubFi
     names = ", ".join(file.name for file in listed if file.name.lower().endswith(".gguf")) or "no GGUF file"
     wanted = f"has no file {reference.file!r}" if reference.file else "does not say which file is meant"
     raise ModelNotFound(f"{reference} {wanted}. The repository has: {names}.", fix="Add :file to the reference.")
+
+
+def list_files(client: httpx2.Client, hubs: Hubs, reference: HubReference) -> list[HubFile]:
+    """Every file of a repository. Raises SourceUnreachable."""
+    return _list_hf(client, hubs, reference) if reference.hub == "hf" else _list_ms(client, hubs, reference)
 
 
 class _HfLfs(Struct, frozen=True):

@@ -2,7 +2,11 @@
 
 import hashlib
 import json
+import os
 import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +18,7 @@ from rixin.models.progress import Reporter, silent
 from rixin.models.pull import Pulled, pull
 from rixin.models.references import CatalogueReference, FileReference, HubReference, Reference, parse_reference
 from rixin.models.registry import NewModel, NewVersion, Registry, Version, check_name
+from rixin.models.repositories import safetensors_files
 
 # A folder is known by the files that make its answers; what else lies in it does not matter.
 FOLDER_FILES = (
@@ -43,7 +48,9 @@ def install(registry: Registry, reference: str, report: Reporter = silent, *, na
     name = name or _name_of(wanted)
     check_name(name)
     if isinstance(wanted, FileReference) and wanted.path.is_dir():
-        return _install_folder(registry, wanted, name, report)
+        return _install_folder(registry, wanted, name, report, path=wanted.path)
+    if isinstance(wanted, HubReference) and (files := safetensors_files(wanted, registry.hubs, report)):
+        return _install_repository(registry, wanted, files, name, report)
     while True:
         pulled = pull(wanted, registry.blobs, registry.hubs, report)
         version_id = f"v_{pulled.sha256[:12]}"
@@ -151,19 +158,47 @@ def remove(registry: Registry, name: str, *, force: bool = False) -> Version:
     return version
 
 
-def _install_folder(registry: Registry, reference: FileReference, name: str, report: Reporter) -> Version:
+def _install_repository(
+    registry: Registry, reference: HubReference, files: Sequence[str], name: str, report: Reporter
+) -> Version:
+    """Fetch the files of a hub's repository, each as `pull` does, and take them over as a folder."""
+    models = registry.home / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    with registry.blobs.lock(hashlib.sha256(str(reference).encode()).hexdigest(), report):
+        pulled = {file: pull(replace(reference, file=file), registry.blobs, registry.hubs, report) for file in files}
+        # Beside the model folders, so that the bytes are shared with them and not copied.
+        with tempfile.TemporaryDirectory(prefix=".repository.", dir=models) as temporary:
+            for file, blob in pulled.items():
+                os.link(blob.path, Path(temporary) / file)
+            licence = next((blob.licence for blob in pulled.values() if blob.licence), None)
+            version = _install_folder(registry, reference, name, report, path=Path(temporary), licence=licence)
+        for blob in pulled.values():
+            registry.blobs.remove(blob.sha256)
+    return version
+
+
+def _install_folder(
+    registry: Registry,
+    reference: FileReference | HubReference,
+    name: str,
+    report: Reporter,
+    *,
+    path: Path,
+    licence: str | None = None,
+) -> Version:
+    folder = path
     digest, size = hashlib.sha256(), 0
-    has_weights = _has_safetensors(reference.path)
-    weights = sorted(path.name for path in reference.path.glob("*.safetensors")) if has_weights else []
+    has_weights = _has_safetensors(folder)
+    weights = sorted(path.name for path in folder.glob("*.safetensors")) if has_weights else []
     for file in (*weights, *(SOURCE_FILES if has_weights else FOLDER_FILES)):
-        path = reference.path / file
+        path = folder / file
         if path.is_file():
             size += path.stat().st_size
             digest.update(f"{hash_file(path, report)}  {file}\n".encode())
     version_id = f"v_{digest.hexdigest()[:12]}"
     with registry.blobs.lock(version_id, report):
-        facts = prepare(reference.path, registry.home / "models" / version_id, report)
-        pulled = Pulled(digest.hexdigest(), size, reference.path)
+        facts = prepare(folder, registry.home / "models" / version_id, report)
+        pulled = Pulled(digest.hexdigest(), size, folder, None, licence)
         return registry.register(
             _model(reference, name, facts),
             _version(reference, version_id, pulled, facts, form="safetensors" if has_weights else "openvino"),
