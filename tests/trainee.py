@@ -105,12 +105,12 @@ def run_tiny(
     pause_s: float = 0.0,
     parts: int = 2,
     stop: StopSignal | None = None,
-    **settings: object,
+    **settings: Any,
 ) -> tuple[Outcome, Transformer, Counting]:
     """Train a tiny model in `folder`."""
     model = tiny_model(dtype=torch.bfloat16 if bfloat16 else torch.float32, lora=lora)
     objective = Counting(steps, parts=parts, poison=poison or {}, pause_s=pause_s)
-    wanted = LoopSettings(**{"learning_rate": 3e-3, "seed": 5, **settings})  # type: ignore[arg-type]
+    wanted = LoopSettings(**{"learning_rate": 3e-3, "seed": 5, **settings})
     with join_world() as world:
         outcome = train(model, objective, wanted, folder, Recorder(folder), stop=stop, world=world)
     return outcome, model, objective
@@ -126,19 +126,27 @@ def weights_hex(model: Transformer) -> dict[str, str]:
 def live(folder: Path, options: dict[str, Any]) -> None:
     """Train with the options given; write the weights' bits and the outcome when done."""
     torch.set_num_threads(1)
+    rank = os.environ.get("RANK", "0")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"pid-{rank}").write_text(str(os.getpid()))
     if "poison" in options:
         options["poison"] = {int(step): float(factor) for step, factor in options["poison"].items()}
     stop = StopSignal()
     with stop.on_signals():
         outcome, model, _ = run_tiny(folder, stop=stop, **options)
-    (folder / "outcome.json").write_text(json.dumps({"status": outcome.status, "weights": weights_hex(model)}))
+    name = "outcome.json" if rank == "0" else f"outcome-{rank}.json"
+    (folder / name).write_text(json.dumps({"status": outcome.status, "weights": weights_hex(model)}))
 
 
 def main() -> None:
-    """For each line of standard input, [folder, options], a new process that trains; prints its number, then its end.
+    """Given a folder and options, train there.
 
-    It is forked, which spares it the seconds that importing torch takes.
+    Without, for each line of standard input, [folder, options], a new process trains; its number and its end are
+    printed. It is forked, which spares it the seconds that importing torch takes.
     """
+    if len(sys.argv) > 1:
+        live(Path(sys.argv[1]), json.loads(sys.argv[2]))
+        return
     for line in sys.stdin:
         folder, options = json.loads(line)
         child = os.fork()

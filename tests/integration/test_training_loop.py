@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -56,7 +57,7 @@ class StopAt(Counting):
 
 
 @pytest.mark.parametrize("kind", [{}, {"lora": True}, {"bfloat16": True}])
-def test_the_model_learns_and_the_losses_say_so(tmp_path: Path, kind: Mapping[str, bool]) -> None:
+def test_the_model_learns_and_the_losses_say_so(tmp_path: Path, kind: Mapping[str, Any]) -> None:
     outcome, model, _ = run_tiny(tmp_path, steps=60, learning_rate=1e-2, **kind)
     assert (outcome.status, outcome.step, outcome.reason) == ("finished", 60, None)
     before, after = (event.values["loss"] for event in events(tmp_path, "validation"))
@@ -99,7 +100,7 @@ def test_how_a_batch_is_cut_into_parts_does_not_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [{}, {"lora": True}, {"bfloat16": True}])
-def test_stopped_and_resumed_it_ends_with_the_same_bits(tmp_path: Path, kind: Mapping[str, bool]) -> None:
+def test_stopped_and_resumed_it_ends_with_the_same_bits(tmp_path: Path, kind: Mapping[str, Any]) -> None:
     _, through, _ = run_tiny(tmp_path / "through", **kind)
     stop = StopSignal()
     model = tiny_model(dtype=torch.bfloat16 if "bfloat16" in kind else torch.float32, lora="lora" in kind)

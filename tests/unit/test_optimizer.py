@@ -38,7 +38,7 @@ def test_it_is_torchs_adamw_with_decay_on_matrices_and_clipping() -> None:
         rate = 0.1 / (1 + step)
         optimizer.clear()
         for part in range(3):
-            loss(ours, 3 * step + part).backward()
+            loss(ours, 3 * step + part).backward()  # type: ignore[no-untyped-call]
         norm = optimizer.norm() / 3
         optimizer.update(rate, min(1.0, 5.0 / (norm + 1e-6)) / 3)
         reference.zero_grad()
@@ -57,7 +57,7 @@ def test_bfloat16_weights_learn_from_steps_smaller_than_their_own_precision() ->
     optimizer = AdamW({"weight": weight}, betas=(0.9, 0.999), weight_decay=0.0)
     for _ in range(100):
         optimizer.clear()
-        weight.float().sum().backward()
+        weight.float().sum().backward()  # type: ignore[no-untyped-call]
         optimizer.update(1e-4, 1.0)
     torch.testing.assert_close(optimizer.masters[:16], torch.full((16,), 0.99), rtol=0, atol=1e-4)
     assert torch.equal(weight, torch.full((4, 4), 0.99).bfloat16())
@@ -68,7 +68,7 @@ def test_gradients_of_bfloat16_weights_add_up_in_float32() -> None:
     weight = nn.Parameter(torch.ones(2, 2, dtype=torch.bfloat16))
     optimizer = AdamW({"weight": weight}, betas=(0.9, 0.999), weight_decay=0.0)
     for factor in [256.0] + [1.0] * 10:
-        (weight * factor).sum().backward()
+        (weight * factor).sum().backward()  # type: ignore[no-untyped-call]
     assert weight.grad is None
     assert optimizer.norm() == pytest.approx(2 * 266.0)
 
@@ -79,7 +79,7 @@ def test_a_restored_one_goes_on_with_the_same_bits(dtype: torch.dtype, at: int) 
     def go(parameters: dict[str, nn.Parameter], optimizer: AdamW, steps: Sequence[int]) -> None:
         for step in steps:
             optimizer.clear()
-            loss(parameters, step).backward()
+            loss(parameters, step).backward()  # type: ignore[no-untyped-call]
             optimizer.update(0.1, 1.0)
 
     through = weights(dtype)
@@ -111,6 +111,6 @@ def test_a_closed_one_lets_go_of_its_parameters() -> None:
     parameters = weights(torch.bfloat16)
     optimizer = AdamW(parameters, betas=(0.9, 0.999), weight_decay=0.0)
     optimizer.close()
-    loss(parameters, 0).backward()
+    loss(parameters, 0).backward()  # type: ignore[no-untyped-call]
     assert optimizer.norm() == 0
     assert parameters["up"].grad is not None

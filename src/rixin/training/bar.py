@@ -12,7 +12,8 @@ from rixin.training.events import Event, Value
 class RunBar:
     """Shows events as they come: a bar with the time left, and lines for what a person should know.
 
-    A Listener; use it as a context manager. Where the console is no terminal only the lines are printed.
+    For a Recorder's `listeners`, or for events that were read; use it as a context manager. Where the console is no
+    terminal only the lines are printed.
     """
 
     def __init__(self, console: Console) -> None:

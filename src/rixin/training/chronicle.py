@@ -48,10 +48,10 @@ class Chronicle:
         """Get the events onto the disk."""
         self.write(self._recorder.sync)
 
-    def failure(self, step: int, error: Exception) -> None:
-        """Write down what the run fails with, if there is room."""
+    def last_word(self, kind: Kind, step: int, reason: str, error: str | None = None) -> None:
+        """Write down what the run ends with, if there is room."""
         if self._world.leads:
-            self._recorder.add("failed", step, {"reason": str(error), "error": type(error).__name__})
+            self._recorder.add(kind, step, {"reason": reason, "error": error})
             self._at_once()
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TypeAlias
@@ -129,11 +129,11 @@ class Guard:
         limit = usual + max(LEAP * spread, LEAST_LEAP + 0.5 * abs(usual))
         return f"The loss leapt to {loss:.3g}; {usual:.3g} is usual." if loss > limit else None
 
-    def state(self) -> dict[str, list[float] | list[int]]:
+    def state(self) -> dict[str, Sequence[float]]:
         """What the next verdict depends on, besides the interventions."""
         return {"losses": list(self._losses), "row": list(self._row)}
 
-    def restore(self, state: Mapping[str, list[float]]) -> None:
+    def restore(self, state: Mapping[str, Sequence[float]]) -> None:
         """Go on from a `state`."""
         self._losses = deque(state["losses"], maxlen=MEMORY)
         self._row = [int(step) for step in state["row"]]

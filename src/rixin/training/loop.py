@@ -75,7 +75,7 @@ def train(
         with explained_memory():
             return loop.run(resume)
     except Exception as error:
-        chronicle.failure(loop.progress.step, error)
+        chronicle.last_word("failed", loop.progress.step, str(error), type(error).__name__)
         raise
     finally:
         optimizer.close()
@@ -116,8 +116,9 @@ class _Loop:
                     return self._end("failed", failure.message, failure)
                 self._look_after()
             return self._finish(None)
-        except NotEnoughDisk as error:
-            return self._end("stopped" if self.stop.reason else "failed", error.message, error)
+        except NotEnoughDisk as error:  # while it was asked to stop
+            self.chronicle.last_word("stopped", self.progress.step, error.message)
+            return self._outcome("stopped", error.message)
 
     def _start(self, resume: bool) -> None:
         progress = self.keeper.begin(resume)
@@ -246,7 +247,8 @@ class _Loop:
                         lambda: write_samples(path, self.model, samples, step=step, seed=self.settings.seed)
                     )
         self.progress.validation = cast(dict[str, float], self.world.from_leader({**figures}))
-        self.chronicle.event("validation", step, self.progress.validation)
+        if self.progress.validation:
+            self.chronicle.event("validation", step, self.progress.validation)
 
     def _count_time(self) -> None:
         now = time.monotonic()
@@ -266,10 +268,14 @@ class _Loop:
     def _end(
         self, status: Literal["finished", "stopped", "failed"], reason: str | None, error: RixinError | None = None
     ) -> Outcome:
+        self.chronicle.event(status, self.progress.step, {"reason": reason})
+        self.chronicle.draw()
+        return self._outcome(status, reason, error)
+
+    def _outcome(
+        self, status: Literal["finished", "stopped", "failed"], reason: str | None, error: RixinError | None = None
+    ) -> Outcome:
         progress = self.progress
-        if not isinstance(error, NotEnoughDisk):
-            self.chronicle.event(status, progress.step, {"reason": reason})
-            self.chronicle.draw()
         metrics = {f"validation_{name}": value for name, value in progress.validation.items()}
         metrics |= {"tokens": float(progress.tokens), "seconds": progress.seconds}
         return Outcome(status, progress.step, reason, error, metrics)

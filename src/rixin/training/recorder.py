@@ -3,9 +3,8 @@
 import os
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto import event_pb2
@@ -17,19 +16,14 @@ from rixin.training.plot import draw_loss
 SHOWN: tuple[Kind, ...] = ("step", "validation")
 
 
-class Listener(Protocol):
-    """Hears of each event when it happens."""
-
-    def __call__(self, event: Event) -> None: ...
-
-
 class Recorder:
     """The record of one Run, in its folder. Opened at the first event, so that only the process that leads writes.
 
-    A line that a crash tore is cut off; nothing else is ever taken out of the file, and `seq` goes on.
+    `listeners` hear of each event when it happens. A line that a crash tore is cut off; nothing else is ever taken
+    out of the file, and `seq` goes on.
     """
 
-    def __init__(self, folder: Path, *, listeners: Sequence[Listener] = ()) -> None:
+    def __init__(self, folder: Path, *, listeners: Sequence[Callable[[Event], None]] = ()) -> None:
         self._folder = folder
         self._listeners = listeners
         self._pending: deque[Event] = deque()
