@@ -42,13 +42,14 @@ TOOLS = """
 {%- for m in messages %}
 {%- if m.role == 'tool' %}<|im_start|>user{{ '\n' }}<tool_response>{{ m.content }}</tool_response>
 {%- else %}<|im_start|>{{ m.role }}{{ '\n' }}
-{%- if m.role == 'assistant' and not loop.last %}{{ m.content.split('</think>')[-1] }}{% else %}{{ m.content }}{% endif %}
+{%- if m.role != 'assistant' or loop.last %}{{ m.content }}{% else %}{{ m.content.split('</think>')[-1] }}{% endif %}
 {%- for c in m.tool_calls or [] %}{{ call(c.function) }}{% endfor %}
 {%- endif %}<|im_end|>{{ '\n' }}
 {%- endfor %}
 {%- if add_generation_prompt %}<|im_start|>assistant{{ '\n' }}{% endif %}"""
-ENDLESS = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
-OTHERWISE = "{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}>>{% endif %}"
+ASKING = "{% if add_generation_prompt %}assistant: {% endif %}"
+ENDLESS = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}" + ASKING
+OTHERWISE = "{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}" + ASKING
 
 
 @pytest.fixture(scope="module")

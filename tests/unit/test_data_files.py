@@ -114,7 +114,7 @@ def test_every_wrong_row_is_told_with_its_line(write: Callable[[str, bytes], Pat
 
 def test_a_row_of_another_kind_is_a_problem(write: Callable[[str, bytes], Path]) -> None:
     problem = only_problem(write("a.jsonl", LINE + b'\n{"text": "x"}'))
-    assert (problem.line, "no answer" in problem.message) == (2, True)
+    assert (problem.line, "a text example, and those before it are chat" in problem.message) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -25,15 +25,16 @@ from rixin.data.rows import Format as FileFormat
 from rixin.data.shown import Piece, length_of, pieces_of, render_example
 
 if TYPE_CHECKING:
-    from rixin.data.checking import CheckReport, Lengths, check
+    from rixin.data.checking import CheckReport, Lengths, check, language_of
     from rixin.data.splitting import Split, split
 
 # Imported when first asked for: they bring numpy, which the server's process does without.
 _LATER = {
     "CheckReport": "checking",
     "Lengths": "checking",
-    "check": "checking",
     "Split": "splitting",
+    "check": "checking",
+    "language_of": "checking",
     "split": "splitting",
 }
 
@@ -60,6 +61,7 @@ __all__ = [
     "Turn",
     "check",
     "dataset_catalogue",
+    "language_of",
     "length_of",
     "pieces_of",
     "pull_dataset",

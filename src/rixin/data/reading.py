@@ -25,6 +25,7 @@ def read_examples(
         yield fault.at(path, None)
         return
     seen = False
+    first: Kind | None = None
     for row in read_rows(path, format):
         seen = True
         if isinstance(row, RowProblem):
@@ -32,9 +33,13 @@ def read_examples(
             continue
         try:
             found = kind or kind_of(row.value)
+            if first not in (None, found):
+                raise Fault(
+                    f"This is a {found} example, and those before it are {first}.",
+                    "Put each kind into a file of its own, or say with --kind how to read it.",
+                )
             example = example_of(row.value, found)
-            if kind is None:
-                kind = found
+            first = found
         except Fault as fault:
             yield fault.at(path, row.line)
             continue
