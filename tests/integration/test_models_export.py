@@ -189,6 +189,7 @@ def test_smollm2_goes_out_as_safetensors_and_comes_back_the_same(smollm2_home: P
     with Database.open(smollm2_home / "rixin.db") as database:
         version = Registry(database, Settings.model_validate({"home": smollm2_home})).resolve("chat")
     done = export(version, "safetensors", tmp_path / "out")
+    assert any("ChatML" in note for note in export(version, "ollama", tmp_path / "ollama").notes)
     tokenizer = AutoTokenizer.from_pretrained(done.folder)
     model = AutoModelForCausalLM.from_pretrained(done.folder, dtype=torch.float32).eval()
     sequences = [tokenizer.encode(text) for text in PROMPTS]

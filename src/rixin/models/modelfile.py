@@ -87,17 +87,16 @@ def recognise(tokens: Tokens, bos: str) -> Recognised | None:
     """The known format that writes conversations as the model's own template does, if there is one."""
     if tokens.template is None:
         return None
-    for known in FORMATS:
-        if (system := _own_system(tokens, known, bos)) is None:
+    # Without BOS first: SmolLM2 calls <|im_start|> its BOS.
+    for known, front in ((known, front) for known in FORMATS for front in dict.fromkeys(("", bos))):
+        if (system := _own_system(tokens, known, front)) is None:
             continue
         trials = [[_turn(system), *trial] if system else list(trial) for trial in _TRIALS]
         asked = [*zip(_TRIALS, trials, strict=True)]
         if "system" in known.around:
             asked += [([_SYSTEM, *trial], [_SYSTEM, *trial]) for trial in _TRIALS]
-        written = [(_rendered(tokens, given), known.render(meant)) for given, meant in asked]
-        for front in ("", bos):
-            if all(own == front + ours for own, ours in written):
-                return Recognised(known, front, system)
+        if all(_rendered(tokens, given) == front + known.render(meant) for given, meant in asked):
+            return Recognised(known, front, system)
     return None
 
 
@@ -141,9 +140,9 @@ def _own_system(tokens: Tokens, known: Format, bos: str) -> str | None:
     """The system message that the template adds where there is none; None if it writes otherwise than `known`."""
     own = _rendered(tokens, [_USER])
     rest = known.render([_USER])
-    if own is None or not own.endswith(rest):
+    if own is None or not own.startswith(bos) or not own.endswith(rest):
         return None
-    front = own.removesuffix(rest).removeprefix(bos)
+    front = own[len(bos) :].removesuffix(rest)
     if not front:
         return ""
     before, after = known.around.get("system", ("", ""))
