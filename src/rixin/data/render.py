@@ -164,10 +164,9 @@ def _end(tokenizer: "Tokens", text: str, start: int, where: str) -> int:
 
 def _encoded(tokenizer: "Tokens", text: str, answers: Sequence[_Answer]) -> Rendered:
     """Tokens of `text`, of which those between each answer's prompt and its end are learned."""
-    tokens = tokenizer.encode(text, add_bos=False)
+    tokens, *prompts = tokenizer.encode_all([text, *(answer.prompt for answer in answers)], add_bos=False)
     predict = [False] * len(tokens)
-    for answer in answers:
-        prompt = tokenizer.encode(answer.prompt, add_bos=False)
+    for answer, prompt in zip(answers, prompts, strict=True):
         if tokens[: len(prompt)] != prompt:
             # The answer's first characters and the prompt's last would be one token, which serving never makes.
             return _in_pieces(tokenizer, text, answers)

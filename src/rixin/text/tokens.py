@@ -60,12 +60,17 @@ class Tokens:
 
     def encode(self, text: str, *, add_bos: bool) -> list[int]:
         """Token ids; special tokens written in the text are themselves. Raises InvalidRequest for what is no text."""
+        # A batch of one, since `encode` holds Python's lock: a prompt of 8 MB would stop every stream for 8 s.
+        [tokens] = self.encode_all([text], add_bos=add_bos)
+        return tokens
+
+    def encode_all(self, texts: list[str], *, add_bos: bool) -> list[list[int]]:
+        """As `encode`, of several texts at once and in parallel."""
         try:
-            # A batch of one, since `encode` holds Python's lock: a prompt of 8 MB would stop every stream for 8 s.
-            [encoding] = self._tokenizer.encode_batch_fast([text], add_special_tokens=add_bos)
+            encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=add_bos)
         except TypeError:
             raise InvalidRequest("The text has half of a surrogate pair, which is no character.") from None
-        return list(encoding.ids)
+        return [list(encoding.ids) for encoding in encodings]
 
     def bytes_of(self, token: int) -> bytes:
         """What the token writes; a special token writes its own name."""
