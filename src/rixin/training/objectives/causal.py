@@ -75,5 +75,7 @@ class CausalLearning:
         """`loss`: nats a token of the held-out texts; and `bits_per_character`."""
         held_out = self._held_out
         shown = figures((self.loss(model, part) for part in held_out.parts), held_out.weight)
+        if not self._characters:
+            return shown
         nats = shown["loss"] * held_out.weight
         return {**shown, "bits_per_character": nats / math.log(2) / self._characters}

@@ -119,6 +119,8 @@ class GroupRelativePolicy:
 
     def validate(self, model: Transformer) -> Mapping[str, float]:
         """`pass_rate` and `reward` on held-out tasks, answered by the likeliest tokens; `loss` is −reward."""
+        if not self._held_out:
+            return {}
         greedy = replace(self._trying, samples=1, temperature=0.0)
         shown = figures_of(roll_out(model, self._held_out, greedy, self._reward, 0), greedy.max_tokens)
         del shown["skipped_groups"]

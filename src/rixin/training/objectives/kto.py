@@ -92,6 +92,8 @@ class KahnemanTversky:
 
     def validate(self, model: Transformer) -> Mapping[str, float]:
         """`loss`, both rewards and their `margin` on the held-out answers."""
+        if not self._held_out:
+            return {}
         batch = self._batch(self._held_out, model)
         shown = figures((self.loss(model, part) for part in batch.parts), batch.weight)
         return {**shown, "margin": shown["reward_good"] - shown["reward_bad"]}

@@ -82,8 +82,8 @@ def seed_of(*parts: int | str) -> int:
 
 
 def figures(losses: Iterable[Loss], weight: float) -> dict[str, float]:
-    """The mean loss and the other figures of all parts together."""
+    """The mean loss and the other figures of all parts together; none where nothing is held out."""
     sums = Sums()
     for loss in losses:
         sums.add(loss)
-    return sums.means(weight)
+    return sums.means(weight) if weight else {}
