@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from rixin.errors import ContextLengthExceeded, InvalidRequest
-from rixin.training.attention import attention, positions
-from rixin.training.batch import Segment
-from rixin.training.transformer import Layer, Transformer, rms_norm, rope_table
+from rixin.training.batch import Pack, Segment
+from rixin.training.layer import Layer
+from rixin.training.transformer import Transformer, rms_norm, rope_table, rotate
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,17 @@ class Decoder:
 
     def _prefill(self, prompts: Sequence[Sequence[int]]) -> Tensor:
         """The hidden state of each prompt's last token [prompts, hidden]."""
-        model = self.model
-        segments = [Segment(len(prompt)) for prompt in prompts]
-        x = model.embedding[torch.tensor([token for prompt in prompts for token in prompt])]
-        rope = rope_table(model.shape, positions(segments))
+        nothing = torch.zeros(0, dtype=torch.int64)
+        tokens = torch.tensor([token for prompt in prompts for token in prompt])
+        pack = Pack(tokens, tuple(Segment(len(prompt)) for prompt in prompts), nothing, nothing, nothing)
         ends = self.lengths.cumsum(0)
-        for index, layer in enumerate(model.layers):
-            assert isinstance(layer, Layer)
-            q, k, v = layer.project(x, rope, model.adapters_on)
+
+        def take(index: int, keys: Tensor, values: Tensor) -> None:
             for place, (end, length) in enumerate(zip(ends.tolist(), self.lengths.tolist(), strict=True)):
-                self.prompt_keys[index][place, :, :length] = k[end - length : end].transpose(0, 1)
-                self.prompt_values[index][place, :, :length] = v[end - length : end].transpose(0, 1)
-            x = layer.finish(x, attention(q, k, v, segments), model.adapters_on)
-        return rms_norm(x[ends - 1], model.norm, model.shape.norm_epsilon)
+                self.prompt_keys[index][place, :, :length] = keys[:, end - length : end]
+                self.prompt_values[index][place, :, :length] = values[:, end - length : end]
+
+        return self.model.prefill(pack, take)[ends - 1]
 
     def logits(self) -> Tensor:
         """Of the next token of every answer, float32 [prompts * samples, vocabulary]."""
@@ -76,8 +74,8 @@ class Decoder:
         rope = rope_table(model.shape, (self.lengths + self.step).repeat_interleave(self.samples))
         for index, layer in enumerate(model.layers):
             assert isinstance(layer, Layer)
-            q, k, v = layer.project(x, rope, model.adapters_on)
-            x = layer.finish(x, self._attend(index, q, k, v), model.adapters_on)
+            q, k, v = _project(layer, x, rope, model.adapters_on)
+            x = _finish(layer, x, self._attend(index, q, k, v), model.adapters_on)
         self.step += 1
         self.hidden = rms_norm(x, model.norm, model.shape.norm_epsilon)
 
@@ -100,6 +98,24 @@ class Decoder:
         out = (from_prompt @ self.prompt_values[index]).view(prompts, shape.kv_heads, samples, group, -1)
         out = out.transpose(1, 2) + weights[..., longest:] @ values[:, :, :, : step + 1]
         return out.reshape(prompts * samples, shape.heads, shape.head_size)
+
+
+def _project(layer: Layer, x: Tensor, rope: tuple[Tensor, Tensor], on: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries [rows, heads, head_size], keys and values [rows, kv_heads, head_size]."""
+    shape = layer.shape
+    x = layer.qkv(rms_norm(x, layer.attention_norm, shape.norm_epsilon), on)
+    q, k, v = (part.view(len(x), -1, shape.head_size) for part in torch.split(x, list(shape.qkv_rows), dim=1))
+    if layer.q_norm is not None and layer.k_norm is not None:
+        q = rms_norm(q, layer.q_norm, shape.norm_epsilon)
+        k = rms_norm(k, layer.k_norm, shape.norm_epsilon)
+    return rotate(q, rope), rotate(k, rope), v
+
+
+def _finish(layer: Layer, x: Tensor, attended: Tensor, on: bool) -> Tensor:
+    x = x + layer.output(attended.flatten(1), on)
+    gate, up = layer.gate_up(rms_norm(x, layer.feed_forward_norm, layer.shape.norm_epsilon), on).chunk(2, dim=1)
+    added: Tensor = layer.down(torch.nn.functional.silu(gate) * up, on)
+    return x + added
 
 
 @torch.no_grad()

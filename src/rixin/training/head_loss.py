@@ -1,18 +1,25 @@
 """The head and its loss, in chunks: the logits of a whole pack never exist at once, and none are kept.
 
-The gradient is computed in the forward, where the logits are at hand.
+The gradient is computed in the forward, where the logits are at hand. Each member of the team has some columns of the
+vocabulary, so that none reads all of the head. Logits of a half-precision model are rounded, the target's is not: it is
+computed again in float32, and takes the rounded one's place in the sum too. So a token that the model is sure of has
+the loss it should have.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from rixin.training import head_kernels
 from rixin.training.batch import Pack
+from rixin.training.buffers import Scratch
+from rixin.training.team import team
 from rixin.training.transformer import Transformer
 
-CHUNK_ELEMENTS = 8_000_000
+CHUNK_BYTES = 64 * 2**20
+LONGEST_CHUNK = 512
 
 
 def cross_entropy(model: Transformer, hidden: Tensor, pack: Pack, weights: Tensor | None = None) -> Tensor:
@@ -22,90 +29,146 @@ def cross_entropy(model: Transformer, hidden: Tensor, pack: Pack, weights: Tenso
     """
     if weights is None:
         weights = torch.ones(len(pack.targets))
-    return CrossEntropy.apply(hidden[pack.predict_at], model.head, pack.targets, weights)  # type: ignore[no-any-return, no-untyped-call]
+    total: Tensor = CrossEntropy.apply(hidden, model.head, pack.predict_at, pack.targets, weights, model.tools)  # type: ignore[no-untyped-call]
+    return total
 
 
 def target_logprobs(model: Transformer, hidden: Tensor, pack: Pack) -> Tensor:
     """The log-probability of each target, float32 [N]; differentiable."""
-    return TargetLogprobs.apply(hidden[pack.predict_at], model.head, pack.targets)  # type: ignore[no-any-return, no-untyped-call]
+    found: Tensor = TargetLogprobs.apply(hidden, model.head, pack.predict_at, pack.targets, model.tools)  # type: ignore[no-untyped-call]
+    return found
 
 
-def _chunks(hidden: Tensor, head: Tensor) -> Iterator[slice]:
-    rows = max(1, CHUNK_ELEMENTS // head.shape[0])
-    return (slice(start, start + rows) for start in range(0, len(hidden), rows))
+class _Head:
+    """The head on chosen hidden states [N, hidden], chunk by chunk; both gradients, where they are wanted."""
+
+    def __init__(
+        self, hidden: Tensor, head: Tensor, at: Tensor, targets: Tensor, scratch: Scratch, wants: tuple[bool, bool]
+    ) -> None:
+        self.head = head.detach()
+        self.at = at
+        self.targets = targets
+        self.scratch = scratch
+        self.team = team()
+        self.chosen = hidden.detach().index_select(0, at)
+        self.size = hidden.shape
+        self.d_chosen = torch.empty_like(self.chosen) if wants[0] else None
+        self.d_head = torch.zeros(head.shape) if wants[1] else None
+
+    def chunks(self) -> range:
+        """Where each chunk begins."""
+        rows = max(1, CHUNK_BYTES // (len(self.head) * self.head.element_size()))
+        self.rows = min(rows, LONGEST_CHUNK)
+        return range(0, len(self.chosen), self.rows)
+
+    def logprobs(self, first: int) -> Tensor:
+        """Of the targets of the chunk that begins at `first`; float32. The logits stay for `add_gradient`."""
+        x = self.chosen[first : first + self.rows]
+        targets = self.targets[first : first + self.rows]
+        exact = (x.float() * self.head.index_select(0, targets).float()).sum(1)
+        tops = np.empty((self.team.size, len(x)), np.float32)
+        sums = np.empty((self.team.size, len(x)), np.float32)
+        self.logits = []
+        for member in range(self.team.size):
+            low, high = self.team.rows(member, len(self.head))
+            self.logits.append(self.scratch.take(f"logits{member}", len(x), high - low, dtype=x.dtype))
+
+        def work(member: int) -> None:
+            low, high = self.team.rows(member, len(self.head))
+            logits = self.logits[member]
+            torch.mm(x, self.head[low:high].T, out=logits.tensor)
+            head_kernels.put(logits.array, targets.numpy(), low, exact.numpy())
+            head_kernels.partial_sums(logits.array, tops[member], sums[member])
+
+        self.team.run(work)
+        top = tops.max(0)
+        lse = top + np.log((sums * np.exp(tops - top)).sum(0))
+        self.lse = lse
+        self.exact = exact
+        return exact - torch.from_numpy(lse)
+
+    def add_gradient(self, first: int, factors: Tensor) -> None:
+        """Those of `factors` (float32 [rows]) times the log-probabilities of the chunk just computed."""
+        x = self.chosen[first : first + self.rows]
+        targets = self.targets[first : first + self.rows]
+        parts = [self.scratch.take(f"d_chosen{member}", *x.shape, dtype=x.dtype) for member in range(self.team.size)]
+
+        def work(member: int) -> None:
+            low, high = self.team.rows(member, len(self.head))
+            logits = self.logits[member]
+            head_kernels.logprob_gradient(logits.array, self.lse, factors.numpy(), targets.numpy(), low)
+            if self.d_chosen is not None:
+                torch.mm(logits.tensor, self.head[low:high], out=parts[member].tensor)
+            if self.d_head is not None:
+                self.d_head[low:high] += logits.tensor.T @ x
+
+        self.team.run(work)
+        if self.d_chosen is not None:
+            total = parts[0].tensor.float()
+            for part in parts[1:]:
+                total += part.tensor
+            self.d_chosen[first : first + self.rows] = total
+
+    def gradients(self) -> tuple[Tensor | None, Tensor | None]:
+        """Of all hidden states and of the head. A hidden state that predicts several tokens has their sum."""
+        d_hidden = None
+        if self.d_chosen is not None:
+            d_hidden = torch.zeros(self.size, dtype=self.d_chosen.dtype).index_add_(0, self.at, self.d_chosen)
+        return d_hidden, None if self.d_head is None else self.d_head.to(self.head.dtype)
 
 
 class CrossEntropy(torch.autograd.Function):
-    """`cross_entropy` on gathered hidden states [N, hidden]."""
+    """`cross_entropy`; its gradients are ready when it returns."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, head: Tensor, at: Tensor, targets: Tensor, weights: Tensor, scratch: Scratch
+    ) -> Tensor:
         """The weighted sum, and both gradients."""
-        wants_hidden, wants_head = ctx.needs_input_grad[:2]
-        d_hidden = torch.empty_like(hidden) if wants_hidden else None
-        d_head = torch.zeros(head.shape) if wants_head else None
+        wants = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
+        work = _Head(hidden, head, at, targets, scratch, wants)
         total = torch.zeros(())
-        for part in _chunks(hidden, head):
-            logits = (hidden[part] @ head.T).float()
-            lse = logits.logsumexp(1)
-            right = logits.gather(1, targets[part, None])[:, 0]
-            total += ((lse - right) * weights[part]).sum()
-            if d_hidden is None and d_head is None:
-                continue
-            logits.sub_(lse[:, None]).exp_()
-            logits[torch.arange(len(logits)), targets[part]] -= 1
-            logits.mul_(weights[part, None])
-            grad = logits.to(hidden.dtype)
-            if d_hidden is not None:
-                d_hidden[part] = grad @ head
-            if d_head is not None:
-                d_head += grad.T @ hidden[part]
-        ctx.save_for_backward(d_hidden, d_head)
-        ctx.head_dtype = head.dtype
+        weights = weights.detach().float()
+        for first in work.chunks():
+            factors = -weights[first : first + work.rows]
+            total += (work.logprobs(first) * factors).sum()
+            if any(wants):
+                work.add_gradient(first, factors)
+        ctx.gradients = work.gradients()
         return total
 
     @staticmethod
-    def backward(ctx: Any, d_total: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, d_total: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients of the forward, scaled."""
-        d_hidden, d_head = ctx.saved_tensors
-        return (
-            None if d_hidden is None else d_hidden * d_total.to(d_hidden.dtype),
-            None if d_head is None else (d_head * d_total).to(ctx.head_dtype),
-            None,
-            None,
-        )
+        d_hidden, d_head = ctx.gradients
+        ctx.gradients = None
+        if float(d_total) != 1.0:
+            d_hidden, d_head = (None if d is None else d * d_total.to(d.dtype) for d in (d_hidden, d_head))
+        return d_hidden, d_head, None, None, None, None
 
 
 class TargetLogprobs(torch.autograd.Function):
-    """`target_logprobs` on gathered hidden states; the logits are computed again in the backward."""
+    """`target_logprobs`; the logits are computed again in the backward."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, head: Tensor, at: Tensor, targets: Tensor, scratch: Scratch) -> Tensor:
         """Float32 [N]."""
-        result = torch.empty(len(targets))
-        lses = torch.empty(len(targets))
-        for part in _chunks(hidden, head):
-            logits = (hidden[part] @ head.T).float()
-            lses[part] = logits.logsumexp(1)
-            result[part] = logits.gather(1, targets[part, None])[:, 0] - lses[part]
-        ctx.save_for_backward(hidden, head, targets, lses)
-        return result
+        work = _Head(hidden, head, at, targets, scratch, (False, False))
+        found = torch.empty(len(targets))
+        for first in work.chunks():
+            found[first : first + work.rows] = work.logprobs(first)
+        ctx.save_for_backward(hidden, head, at, targets)
+        ctx.scratch = scratch
+        return found
 
     @staticmethod
-    def backward(ctx: Any, d_result: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        """Gradients of the hidden states and, if it learns, the head."""
-        hidden, head, targets, lses = ctx.saved_tensors
-        wants_hidden, wants_head = ctx.needs_input_grad[:2]
-        d_hidden = torch.empty_like(hidden) if wants_hidden else None
-        d_head = torch.zeros(head.shape) if wants_head else None
-        for part in _chunks(hidden, head):
-            logits = (hidden[part] @ head.T).float()
-            logits.sub_(lses[part, None]).exp_().neg_()
-            logits[torch.arange(len(logits)), targets[part]] += 1
-            logits.mul_(d_result[part, None])
-            grad = logits.to(hidden.dtype)
-            if d_hidden is not None:
-                d_hidden[part] = grad @ head
-            if d_head is not None:
-                d_head += grad.T @ hidden[part]
-        return d_hidden, None if d_head is None else d_head.to(head.dtype), None
+    def backward(ctx: Any, d_found: Tensor) -> tuple[Tensor | None, ...]:
+        """Of the hidden states and, if it learns, the head."""
+        wants = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
+        hidden, head, at, targets = ctx.saved_tensors
+        work = _Head(hidden, head, at, targets, ctx.scratch, wants)
+        factors = d_found.detach().float().contiguous()
+        for first in work.chunks():
+            work.logprobs(first)
+            work.add_gradient(first, factors[first : first + work.rows])
+        return *work.gradients(), None, None, None

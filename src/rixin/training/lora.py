@@ -41,7 +41,7 @@ def add_lora(model: Transformer, *, rank: int, alpha: float, targets: Collection
         bound = 1 / math.sqrt(linear.weight.shape[1])  # kaiming_uniform with a = sqrt(5), as PEFT does
         with torch.no_grad():
             adapter.a.uniform_(-bound, bound, generator=generator)
-        linear.adapter = adapter
+        linear.adapt(adapter)
 
 
 @contextmanager
@@ -60,6 +60,7 @@ def adapter_state(model: Transformer) -> Iterator[tuple[str, Tensor]]:
     """The adapters' weights, float32, under the names PEFT gives them in `adapter_model.safetensors`."""
     for linear in model.linears():
         if linear.adapter is not None:
-            for name, _, a, b in linear.adapter.pieces():
-                yield f"base_model.model.{name}.lora_A.weight", a.detach()
-                yield f"base_model.model.{name}.lora_B.weight", b.detach()
+            a, b = linear.adapter.a.detach(), linear.adapter.b.detach()
+            for name, _, of_a, of_b in linear.adapter.pieces():
+                yield f"base_model.model.{name}.lora_A.weight", a[of_a]
+                yield f"base_model.model.{name}.lora_B.weight", b[of_b]

@@ -1,6 +1,6 @@
 """The decoder that is trained: llama, qwen2 and qwen3 shapes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rixin.errors import MalformedModel
-from rixin.training.attention import attention, positions
+from rixin.training import row_kernels
 from rixin.training.batch import Pack
+from rixin.training.buffers import Scratch, array_of, buffer_of, new_buffer
+from rixin.training.layer import Layer, LayerPass, Plan, run_layer
 from rixin.training.linear import Linear
 from rixin.training.shape import Shape, shape_of
+from rixin.training.team import team
+from rixin.training.tiles import positions, shares
 
 INITIAL_SPREAD = 0.02
 
@@ -25,55 +29,13 @@ class Weights(Protocol):
         """`config.json`."""
         ...
 
-    def names(self) -> Iterator[str]:
+    def names(self) -> Iterable[str]:
         """All tensors' names."""
         ...
 
     def tensor(self, name: str) -> NDArray[np.float32]:
         """One of them."""
         ...
-
-
-class Layer(nn.Module):
-    """Attention and a gated feed-forward, each after a norm and added to what came in."""
-
-    def __init__(self, shape: Shape, index: int, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.shape = shape
-        name = f"model.layers.{index}"
-        q, k, v = shape.qkv_rows
-        names = ("q_proj", "k_proj", "v_proj")
-        qkv = tuple((f"{name}.self_attn.{n}", rows) for n, rows in zip(names, (q, k, v), strict=True))
-        width = shape.feed_forward
-        gate_up = ((f"{name}.mlp.gate_proj", width), (f"{name}.mlp.up_proj", width))
-        self.attention_norm = nn.Parameter(torch.ones(shape.hidden, dtype=dtype))
-        self.qkv = Linear(qkv, shape.hidden, bias=shape.architecture == "qwen2", dtype=dtype)
-        if shape.architecture == "qwen3":
-            self.q_norm = nn.Parameter(torch.ones(shape.head_size, dtype=dtype))
-            self.k_norm = nn.Parameter(torch.ones(shape.head_size, dtype=dtype))
-        self.output = Linear(((f"{name}.self_attn.o_proj", shape.hidden),), q, bias=False, dtype=dtype)
-        self.feed_forward_norm = nn.Parameter(torch.ones(shape.hidden, dtype=dtype))
-        self.gate_up = Linear(gate_up, shape.hidden, bias=False, dtype=dtype)
-        self.down = Linear(((f"{name}.mlp.down_proj", shape.hidden),), width, bias=False, dtype=dtype)
-
-    def project(self, x: Tensor, rope: tuple[Tensor, Tensor], adapters_on: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries [T, heads, head_size], keys and values [T, kv_heads, head_size] of the hidden states `x`."""
-        shape = self.shape
-        x = self.qkv(rms_norm(x, self.attention_norm, shape.norm_epsilon), adapters_on)
-        parts = torch.split(x, list(shape.qkv_rows), dim=1)
-        q, k, v = (part.view(len(x), -1, shape.head_size) for part in parts)
-        if shape.architecture == "qwen3":
-            q = rms_norm(q, self.q_norm, shape.norm_epsilon)
-            k = rms_norm(k, self.k_norm, shape.norm_epsilon)
-        return rotate(q, rope), rotate(k, rope), v
-
-    def finish(self, x: Tensor, attended: Tensor, adapters_on: bool) -> Tensor:
-        """The layer's result [T, hidden] from what came in and what attention gave [T, heads, head_size]."""
-        x = x + self.output(attended.flatten(1), adapters_on)
-        y = self.gate_up(rms_norm(x, self.feed_forward_norm, self.shape.norm_epsilon), adapters_on)
-        gate, up = y.chunk(2, dim=1)
-        added: Tensor = self.down(nn.functional.silu(gate) * up, adapters_on)
-        return x + added
 
 
 class Transformer(nn.Module):
@@ -83,6 +45,9 @@ class Transformer(nn.Module):
         super().__init__()
         self.shape = shape
         self.adapters_on = True
+        self.recompute = False
+        self._scratch: list[Scratch] = []
+        self._tools = Scratch()
         self.embedding = nn.Parameter(torch.empty(shape.vocabulary, shape.hidden, dtype=dtype))
         self.layers = nn.ModuleList(Layer(shape, index, dtype) for index in range(shape.layers))
         self.norm = nn.Parameter(torch.ones(shape.hidden, dtype=dtype))
@@ -92,6 +57,11 @@ class Transformer(nn.Module):
     def head(self) -> Tensor:
         """[vocabulary, hidden]; the embedding itself where they are tied."""
         return self.embedding if self.own_head is None else self.own_head
+
+    @property
+    def tools(self) -> Scratch:
+        """Memory for what runs beside the layers."""
+        return self._tools
 
     @property
     def dtype(self) -> torch.dtype:
@@ -108,13 +78,34 @@ class Transformer(nn.Module):
 
     def forward(self, pack: Pack) -> Tensor:
         """The hidden states after the final norm [T, hidden], in the model's dtype."""
-        x = nn.functional.embedding(pack.tokens, self.embedding)
-        rope = rope_table(self.shape, positions(pack.segments))
+        plan = self._plan(pack)
+        x: Tensor = Embed.apply(pack.tokens, self.embedding)  # type: ignore[no-untyped-call]
         for layer in self.layers:
+            learning = [parameter for parameter in layer.parameters() if parameter.requires_grad]
+            x = LayerPass.apply(x, layer, plan, self.recompute, *learning)  # type: ignore[no-untyped-call]
+        return FinalNorm.apply(x, self.norm, self.shape.norm_epsilon)  # type: ignore[no-untyped-call, no-any-return]
+
+    @torch.no_grad()
+    def prefill(self, pack: Pack, take: Callable[[int, Tensor, Tensor], None]) -> Tensor:
+        """`forward` without gradients that hands over each layer's keys and values [kv_heads, T, head_size]."""
+        plan = self._plan(pack)
+        x = buffer_of(self.embedding.detach().index_select(0, pack.tokens))
+        for index, layer in enumerate(self.layers):
             assert isinstance(layer, Layer)
-            q, k, v = layer.project(x, rope, self.adapters_on)
-            x = layer.finish(x, attention(q, k, v, pack.segments), self.adapters_on)
-        return rms_norm(x, self.norm, self.shape.norm_epsilon)
+            x, kept = run_layer(layer, plan, x)
+            take(index, kept.k.tensor, kept.v.tensor)
+        return FinalNorm.apply(x.tensor, self.norm, self.shape.norm_epsilon)  # type: ignore[no-untyped-call, no-any-return]
+
+    def _plan(self, pack: Pack) -> Plan:
+        if self.adapters_on:
+            for linear in self.linears():
+                linear.refresh()
+        crew = team()
+        while len(self._scratch) <= crew.size:
+            self._scratch.append(Scratch())
+        cos, sin = (table[:, 0].numpy() for table in rope_table(self.shape, positions(pack.segments)))
+        dealt = shares(pack.segments, self.shape.kv_heads, crew.size)
+        return Plan(len(pack.tokens), cos, sin, dealt, crew, self._scratch[-1], self._scratch[:-1], self.adapters_on)
 
     def named_slots(self) -> Iterator[tuple[str, nn.Parameter, slice | None]]:
         """Every Hugging Face name, the parameter that holds it and, where it holds several, which rows."""
@@ -124,7 +115,7 @@ class Transformer(nn.Module):
             name = f"model.layers.{index}"
             yield f"{name}.input_layernorm.weight", layer.attention_norm, None
             yield f"{name}.post_attention_layernorm.weight", layer.feed_forward_norm, None
-            if self.shape.architecture == "qwen3":
+            if layer.q_norm is not None and layer.k_norm is not None:
                 yield f"{name}.self_attn.q_norm.weight", layer.q_norm, None
                 yield f"{name}.self_attn.k_norm.weight", layer.k_norm, None
             for linear in (layer.qkv, layer.output, layer.gate_up, layer.down):
@@ -135,6 +126,48 @@ class Transformer(nn.Module):
         yield "model.norm.weight", self.norm, None
         if self.own_head is not None:
             yield "lm_head.weight", self.own_head, None
+
+
+class Embed(torch.autograd.Function):
+    """The rows of the embedding."""
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, embedding: Tensor) -> Tensor:
+        """[T, hidden]."""
+        ctx.tokens, ctx.size, ctx.dtype = tokens, embedding.shape, embedding.dtype
+        return embedding.detach().index_select(0, tokens)
+
+    @staticmethod
+    def backward(ctx: Any, d_out: Tensor) -> tuple[None, Tensor]:
+        """Rows of one token are summed in float32."""
+        return None, torch.zeros(ctx.size).index_add_(0, ctx.tokens, d_out.float()).to(ctx.dtype)
+
+
+class FinalNorm(torch.autograd.Function):
+    """The norm before the head."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        """[T, hidden]."""
+        ctx.save_for_backward(x, weight)
+        ctx.epsilon = np.float32(epsilon)
+        out = new_buffer(*x.shape, dtype=x.dtype)
+        row_kernels.norm(array_of(x), array_of(weight), ctx.epsilon, out.array, 0, len(x))
+        return out.tensor
+
+    @staticmethod
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        """Of the input and, if it learns, the weight."""
+        x, weight = ctx.saved_tensors
+        d_x = new_buffer(*x.shape, dtype=x.dtype)
+        learns = ctx.needs_input_grad[1]
+        d_weight = np.zeros(len(weight) if learns else 0, np.float32)
+        rest = buffer_of(torch.zeros_like(x))
+        row_kernels.norm_backward(
+            array_of(x), array_of(weight), ctx.epsilon, array_of(d_out.contiguous()), rest.array, d_x.array, d_weight,
+            0, len(x),
+        )  # fmt: skip
+        return d_x.tensor, torch.from_numpy(d_weight).to(weight.dtype) if learns else None, None
 
 
 def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:

@@ -1,0 +1,132 @@
+"""Compiled work on tiles of attention: the softmax, its gradient, and moving heads."""
+
+from typing import Any
+
+import numpy as np
+
+from rixin.training.elements import (
+    BLOCK,
+    LEAST,
+    ONE,
+    ZERO,
+    compiled,
+    exp,
+    exp_sum,
+    largest,
+    load,
+    narrowed,
+    store,
+    widened,
+)
+
+
+@compiled
+def softmax_tile(scores: Any, group: int, shared: int, begins: Any, behind: int, scale: Any, lse: Any) -> None:
+    """Chances in the place of scores [heads, rows, keys]; row r is of token r // group.
+
+    Token t sees the first `shared` keys and those from `begins[t]` up to `behind + t`. `lse` float32 [heads, rows]
+    takes the logarithm of each row's sum.
+    """
+    heads, rows, keys = scores.shape
+    whole = np.empty(keys + BLOCK, np.float32)
+    for h in range(heads):
+        for r in range(rows):
+            t = r // group
+            begin, end = begins[t], behind + t + 1
+            low = 0 if shared > 0 else begin // BLOCK * BLOCK
+            high = (end + BLOCK - 1) // BLOCK * BLOCK
+            line = whole[low:high]
+            row = scores[h, r, low : min(high, keys)]
+            widened(row, scale, line)
+            whole[max(shared, low) : begin] = LEAST
+            whole[end:high] = LEAST
+            top = largest(line)
+            total = exp_sum(line, top)
+            lse[h, r] = top + np.log(total)
+            whole[max(shared, low) : begin] = ZERO
+            whole[end:high] = ZERO
+            narrowed(line, ONE / total, row)
+            scores[h, r, :low] = 0
+            scores[h, r, high:] = 0
+
+
+@compiled
+def _chances_and_dot(line: Any, d_row: Any, lse: Any, d_line: Any) -> Any:
+    dot = ZERO
+    for j in range(len(d_row)):
+        p = exp(line[j] - lse)
+        d = load(d_row[j])
+        line[j] = p
+        d_line[j] = d
+        dot += p * d
+    return dot
+
+
+@compiled
+def _scores_gradient(line: Any, d_line: Any, dot: Any, scale: Any, row: Any, d_row: Any) -> None:
+    for j in range(len(row)):
+        row[j] = store(row[j], line[j])
+        d_row[j] = store(d_row[j], line[j] * (d_line[j] - dot) * scale)
+
+
+@compiled
+def softmax_tile_backward(
+    scores: Any, d_chances: Any, group: int, shared: int, begins: Any, behind: int, scale: Any, lse: Any
+) -> None:
+    """Chances in the place of scores, the scores' gradient in the place of the chances'."""
+    heads, rows, keys = scores.shape
+    whole = np.empty(keys + BLOCK, np.float32)
+    d_whole = np.empty(keys + BLOCK, np.float32)
+    for h in range(heads):
+        for r in range(rows):
+            t = r // group
+            begin, end = begins[t], behind + t + 1
+            low = 0 if shared > 0 else begin // BLOCK * BLOCK
+            high = min((end + BLOCK - 1) // BLOCK * BLOCK, keys)
+            line, d_line = whole[low:high], d_whole[low:high]
+            row, d_row = scores[h, r, low:high], d_chances[h, r, low:high]
+            widened(row, scale, line)
+            whole[max(shared, low) : begin] = LEAST
+            whole[end:high] = LEAST
+            dot = _chances_and_dot(line, d_row, lse[h, r], d_line)
+            whole[max(shared, low) : begin] = ZERO
+            whole[end:high] = ZERO
+            _scores_gradient(line, d_line, dot, scale, row, d_row)
+            scores[h, r, :low] = 0
+            scores[h, r, high:] = 0
+            d_chances[h, r, :low] = 0
+            d_chances[h, r, high:] = 0
+
+
+@compiled
+def heads_to_rows(source: Any, group: int, size: int, target: Any, first: int, head: int) -> None:
+    """[heads, tokens * group, size] into the columns of those heads, of rows from `first` on, of `target`."""
+    heads, rows, _ = source.shape
+    for i in range(rows // group):
+        for h in range(heads):
+            for g in range(group):
+                at = ((head + h) * group + g) * size
+                target[first + i, at : at + size] = source[h, i * group + g]
+
+
+@compiled
+def rows_to_heads(source: Any, group: int, size: int, target: Any, first: int, head: int) -> None:
+    """The way back of `heads_to_rows`."""
+    heads, rows, _ = target.shape
+    for i in range(rows // group):
+        for h in range(heads):
+            for g in range(group):
+                at = ((head + h) * group + g) * size
+                target[h, i * group + g] = source[first + i, at : at + size]
+
+
+@compiled
+def accumulate(source: Any, total: Any, head: int, prefix: int, shared: int, first: int) -> None:
+    """Adds [heads, keys, size] to float32 `total` [kv_heads, T, size]: `shared` rows at `prefix`, others at `first`."""
+    heads, keys, size = source.shape
+    for h in range(heads):
+        for i in range(keys):
+            row = source[h, i]
+            out = total[head + h, prefix + i if i < shared else first + i - shared]
+            for j in range(size):
+                out[j] += load(row[j])
