@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -42,6 +43,19 @@ class Settings(BaseSettings):
     max_engines: int = Field(2, ge=1, description="Models kept loaded at once; the least recently used is unloaded.")
     max_body_bytes: int = Field(8 << 20, ge=1024, description="Largest request body, after decompression.")
     heartbeat_s: float = Field(15.0, gt=0, description="Seconds of silence after which a stream sends a comment.")
+
+    max_file_bytes: int = Field(2 << 30, ge=1024, description="Largest file that may be uploaded to /v1/files.")
+    runs_parallel: int = Field(1, ge=1, description="Trainings that run at once; others wait.")
+    compute_core_hours: float = Field(
+        0.0, ge=0, description="Core-hours that trainings may use in a window of time; 0: no limit."
+    )
+    compute_window_hours: float = Field(24.0, gt=0, description="The window of time, which slides.")
+    compute_shares: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
+        default_factory=dict,
+        description='The largest share of that for a kind of training, or for each `user`; {"pretrain": 0.33}.',
+    )
+    core_hour_price: float = Field(0.0, ge=0, description="What a core-hour costs, in your currency; 0: not known.")
+    watts_per_core: float = Field(10.0, gt=0, description="Power of a busy core, to estimate a training's energy.")
 
     @classmethod
     def settings_customise_sources(

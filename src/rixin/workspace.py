@@ -7,15 +7,18 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+from anyio import CancelScope, to_thread
 
 from rixin.assistants import Answers, Conversations
 from rixin.data import Datasets
 from rixin.engines import Engine, EngineKind, EnginePool
 from rixin.errors import MalformedModel
+from rixin.evaluation import Evaluations
 from rixin.gateway import Accounts, Keys
 from rixin.models import Registry, Version
 from rixin.settings import Settings, load_settings
 from rixin.store import Database
+from rixin.training import Runs
 
 DATABASE_FILE = "rixin.db"
 DEFAULT_ALIAS = "chat"
@@ -34,6 +37,8 @@ class Workspace:
         self.database = Database.open(settings.home / DATABASE_FILE if url is None else url.get_secret_value())
         self.models = Registry(self.database, settings)
         self.datasets = Datasets(self.database, settings.home)
+        self.runs = Runs(self.database, settings, self.models)
+        self.evaluations = Evaluations(self.database, self.models, self.datasets)
         self.keys = Keys(self.database)
         self.accounts = Accounts(self.database, self.keys)
         self.conversations = Conversations(self.database)
@@ -49,6 +54,17 @@ class Workspace:
         finally:
             await self.answers.close(grace_s=ANSWERS_GRACE_S)
             await self.engines.close()
+
+    @asynccontextmanager
+    async def working(self) -> AsyncGenerator[Self]:
+        """Runs are executed within, unless another process does that; at its end those under way save, and wait."""
+        executing = self.runs.executing()
+        await to_thread.run_sync(executing.__enter__)
+        try:
+            yield self
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(executing.__exit__, None, None, None)
 
     def close(self) -> None:
         self.database.close()

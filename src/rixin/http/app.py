@@ -47,7 +47,7 @@ def routes(workspace: Workspace | None, background: Background | None = None) ->
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncGenerator[None]:
         assert workspace is not None
-        async with workspace.running():
+        async with workspace.running(), workspace.working():
             task = asyncio.create_task(background()) if background is not None else None
             try:
                 yield

@@ -1,0 +1,67 @@
+"""The process that trains: `python -m rixin.training.worker RUN_FOLDER`.
+
+It saves and ends when it gets SIGTERM or when the process that started it is gone, and leaves word of how it ended.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+from filelock import FileLock
+
+from rixin.compute import be_child
+from rixin.training.ending import Ending, Failure, forget_ending, write_ending
+from rixin.training.handover import hand_over
+from rixin.training.loop import train
+from rixin.training.memory import explained_memory
+from rixin.training.plan import PLAN_FILE, Plan, load
+from rixin.training.recorder import Recorder
+from rixin.training.stop import StopSignal
+from rixin.training.threads import settle
+from rixin.training.workshop import Workshop
+
+OTHER_SAVES_S = 600.0
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Train what the plan in the folder says, from its newest checkpoint on."""
+    stop = StopSignal()
+    be_child(lambda: stop.request("asked to stop"))
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    folder = Path(sys.argv[1]).resolve()
+    # A worker whose parent was killed may still be saving: two must never write into one folder.
+    with FileLock(folder / "worker.lock", timeout=OTHER_SAVES_S):
+        forget_ending(folder)
+        try:
+            with explained_memory():
+                ending = work(folder, stop)
+        except Exception as error:  # the process's boundary: whoever started it gets to know
+            log.exception("The run failed")
+            ending = Ending("failed", failure=Failure.of(error))
+        write_ending(folder, ending)
+
+
+def work(folder: Path, stop: StopSignal) -> Ending:
+    """The run in `folder`, which lies in RIXIN_HOME/runs. Raises whatever stands in its way."""
+    home = folder.parent.parent
+    plan = load(folder, PLAN_FILE, Plan)
+    settle(plan.measured.cores)
+    shop = Workshop(home, folder, plan.assignment)
+    model = shop.model(plan.values, plan.measured.precision)
+    objective = shop.objective(model, plan.values, folder)
+    ended = train(
+        model, objective, shop.settings(plan.values), folder, Recorder(folder), stop=stop, samples=shop.samples()
+    )
+    if ended.error is not None:
+        raise ended.error
+    if ended.status == "finished":
+        base = plan.assignment.bases.get("model")
+        name = plan.name if base is None else base.name
+        hand_over(model, folder, base_folder=shop.base, base_name=name, held=shop.material.held_tokens)
+    return Ending(ended.status, reason=ended.reason, step=ended.step, metrics=ended.metrics)
+
+
+if __name__ == "__main__":
+    main()
