@@ -13,7 +13,7 @@ PAGE_SOURCES := $(shell find web/src web/public) $(filter-out web/biome.json web
 # A .venv that was moved, or whose Python is gone, is made anew.
 STALE_VENV := $(shell $(BIN)/python -c '' 2>/dev/null && [ "$$(cat .venv/.place)" = "$$(pwd)" ] || echo yes)
 
-.PHONY: help up web test check check-python check-locks check-page test-page test-python system bench train lock clean
+.PHONY: help up web test check check-python check-locks check-page test-page test-python system bench train judge lock clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -32,6 +32,8 @@ bench: .venv/.dev system ## Run one benchmark: make bench NAME=serving ARGS="…
 	@$(BIN)/python benchmarks/$(NAME).py $(ARGS)
 
 train: .venv/.train ## Install what training needs: torch (set PIP_INDEX_URL for another build of it)
+
+judge: .venv/.judge ## Install what evaluation needs: lm-eval, scipy
 
 lock: .venv/.core ## Make requirements/*.txt from pyproject.toml anew (ARGS=--upgrade for newer ones)
 	@$(BIN)/python -m venv .cache/lock
@@ -85,6 +87,10 @@ endif
 	@echo "Installing torch and what training needs (about 200 MB to fetch for a CPU build)…"
 	@$(PIP) install --quiet "$$(sed -n 's/^ *"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)"
 	@$(PIP) install --quiet --require-hashes -r requirements/train.txt
+	@touch $@
+
+.venv/.judge: .venv/.core requirements/eval.txt
+	@$(PIP) install --quiet --require-hashes -r requirements/eval.txt
 	@touch $@
 
 .venv/.dev: .venv/.train requirements/dev.txt

@@ -17,7 +17,8 @@ LOCKS = {
     "build": ["--group", "build"],
     "node": ["--group", "node"],
     "train": ["--extra", "train"],
-    "dev": ["--extra", "dev", "--extra", "train"],
+    "eval": ["--extra", "eval"],
+    "dev": ["--extra", "dev", "--extra", "train", "--extra", "eval"],
 }
 # What these pin, all later ones keep.
 FIRST = ("core", "train")
@@ -104,9 +105,9 @@ def problems() -> Iterator[str]:
         for package, version in pinned.items():
             if package == TORCH or package in CUDA:
                 yield f"{file.name} locks {package}, which has to be free."
-            if package in core and version.split(";")[0] != core[package].split(";")[0]:
+            if package in core and version.split(";")[0].strip() != core[package].split(";")[0].strip():
                 yield f"{file.name} has {package} {version}, core.txt has {core[package]}."
-            if name == "dev" and package in train and version.split(";")[0] != train[package].split(";")[0]:
+            if name == "dev" and package in train and version.split(";")[0].strip() != train[package].split(";")[0].strip():
                 yield f"{file.name} has {package} {version}, train.txt has {train[package]}."
     for package in filter(NEVER_IN_CORE.match, core):
         yield f"core.txt pulls {package}."
