@@ -88,6 +88,11 @@ def pins(file: Path) -> dict[str, str]:
     return dict(pairs)
 
 
+def number(pin: str) -> str:
+    """The version of a pin, without its marker."""
+    return pin.split(";")[0].strip()
+
+
 def problems() -> Iterator[str]:
     """What is wrong with the lock files, a sentence each."""
     core, train = (pins(FOLDER / f"{name}.txt") for name in FIRST)
@@ -105,9 +110,9 @@ def problems() -> Iterator[str]:
         for package, version in pinned.items():
             if package == TORCH or package in CUDA:
                 yield f"{file.name} locks {package}, which has to be free."
-            if package in core and version.split(";")[0].strip() != core[package].split(";")[0].strip():
+            if package in core and number(version) != number(core[package]):
                 yield f"{file.name} has {package} {version}, core.txt has {core[package]}."
-            if name == "dev" and package in train and version.split(";")[0].strip() != train[package].split(";")[0].strip():
+            if name == "dev" and package in train and number(version) != number(train[package]):
                 yield f"{file.name} has {package} {version}, train.txt has {train[package]}."
     for package in filter(NEVER_IN_CORE.match, core):
         yield f"core.txt pulls {package}."
