@@ -97,6 +97,7 @@ class _Loop:
     bound: float | None = None
     progress: Progress = field(default_factory=Progress)
     saved_at: float = field(default_factory=time.monotonic)
+    saved_step: int | None = None
     counted_at: float = field(default_factory=time.monotonic)
     recent: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=RECENT))
 
@@ -106,7 +107,8 @@ class _Loop:
             while self.progress.step < self.objective.steps:
                 asked, time_is_up = self._asked_to_end()
                 if asked is not None:
-                    self._save()
+                    if self.saved_step != self.progress.step:
+                        self._save()
                     return self._end("stopped", asked)
                 if time_is_up:
                     return self._finish(f"The time limit of {self.settings.time_limit_s:g} s was reached.")
@@ -228,7 +230,7 @@ class _Loop:
         if every and step % every == 0 and self.progress.validated_at != step:
             self._validate()
             self.chronicle.draw()
-        if time.monotonic() - self.saved_at >= self.settings.checkpoint_every_s:
+        if step < self.objective.steps and time.monotonic() - self.saved_at >= self.settings.checkpoint_every_s:
             self._save()
 
     def _validate(self) -> None:
@@ -259,6 +261,7 @@ class _Loop:
         self._count_time()
         self.keeper.save(self.progress)
         self.saved_at = time.monotonic()
+        self.saved_step = self.progress.step
 
     def _finish(self, reason: str | None) -> Outcome:
         self._validate()

@@ -19,8 +19,8 @@ class AdamW:
     batch's weight, the sum over processes and the update are then one pass each. For 135M weights on 2 cores the
     fused kernel takes 0.20 s where torch's default takes 0.66 s.
 
-    Weights in float32 become views of their masters. Others are rounded from them after each update, and their
-    gradients are added up in float32 as they come, part by part. `close` gives the parameters back.
+    Weights in float32 become views of their masters; others of a buffer that is rounded from these after each update.
+    Gradients of others are added up in float32 as they come, part by part. `close` gives the parameters back.
     """
 
     def __init__(
@@ -40,6 +40,8 @@ class AdamW:
         self.first_moments = torch.zeros(end)
         self.second_moments = torch.zeros(end)
         self.updates = 0
+        types = {weight.dtype for weight in self._parameters.values()}
+        self._rounded = {dtype: torch.zeros(end, dtype=dtype) for dtype in types - {torch.float32}}
         self._handles = [self._adopt(name, weight) for name, weight in self._parameters.items()]
         self._torch = self._make_torch(border, betas, weight_decay)
 
@@ -47,9 +49,14 @@ class AdamW:
         master = self._view(self.masters, name)
         sum_so_far = self._view(self.gradient, name)
         master.copy_(weight.data)
-        if weight.dtype == torch.float32:
+        rounded = self._rounded.get(weight.dtype)
+        if rounded is None:
             weight.data = master
             weight.grad = sum_so_far  # autograd adds to what is there
+        else:
+            place = self._view(rounded, name)
+            place.copy_(weight.data)
+            weight.data = place
 
         def add_up(parameter: Tensor) -> None:
             if parameter.grad is not None and parameter.grad is not sum_so_far:
@@ -107,11 +114,9 @@ class AdamW:
         self.updates += 1
         self._round()
 
-    @torch.no_grad()
     def _round(self) -> None:
-        for name, weight in self._parameters.items():
-            if weight.dtype != torch.float32:
-                weight.copy_(self._view(self.masters, name))
+        for rounded in self._rounded.values():
+            rounded.copy_(self.masters)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Everything the next update depends on, besides `updates`: name and a view, in a fixed order.
