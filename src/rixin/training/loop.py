@@ -14,6 +14,7 @@ from rixin.training.chronicle import Chronicle
 from rixin.training.guard import GiveUp, RollBack, Skip
 from rixin.training.loop_settings import LoopSettings, learning_rate
 from rixin.training.memory import explained_memory, peak_memory, resident_memory
+from rixin.training.muon import Muon, blocks_of
 from rixin.training.objective import Batch, Objective
 from rixin.training.optimizer import AdamW
 from rixin.training.parallel import ALONE, World
@@ -66,7 +67,7 @@ def train(
     """
     stop = stop or StopSignal()
     chronicle = Chronicle(recorder, world, stop)
-    optimizer = AdamW(model.trainable(), betas=settings.betas, weight_decay=settings.weight_decay)
+    optimizer = optimizer_for(model, settings)
     keeper = Keeper(folder, optimizer, settings, objective.steps, world, chronicle)
     loop = _Loop(model, objective, settings, folder, stop, world, chronicle, optimizer, keeper)
     loop.samples = samples
@@ -80,6 +81,15 @@ def train(
     finally:
         optimizer.close()
         chronicle.close()
+
+
+def optimizer_for(model: Transformer, settings: LoopSettings) -> AdamW:
+    """The optimizer that the settings name, for what of the model learns."""
+    if settings.optimizer == "muon":
+        return Muon(
+            model.trainable(), blocks=blocks_of(model), betas=settings.betas, weight_decay=settings.weight_decay
+        )
+    return AdamW(model.trainable(), betas=settings.betas, weight_decay=settings.weight_decay)
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from rixin.errors import InvalidRequest
 
 Schedule = Literal["cosine", "linear", "constant", "wsd"]
+Optimizer = Literal["adamw", "muon"]
 WSD_DECAY_SHARE = 0.2
 
 
@@ -14,14 +15,16 @@ WSD_DECAY_SHARE = 0.2
 class LoopSettings:
     """How to train, whatever the objective.
 
-    `learning_rate` is the highest, reached after `warmup_share` of the steps. `weight_decay` is decoupled and for
-    matrices only. `clip` bounds the gradient's norm. A checkpoint is written every `checkpoint_every_s` seconds, when
-    the run stops and at its end, and the newest `keep_checkpoints` are kept; how often changes nothing in the weights.
-    Validation is before the first step, after every `validate_every` steps (0: none of these) and after the last.
-    `time_limit_s` is of training time, over all resumptions. Raises InvalidRequest that names the field.
+    `optimizer` muon is for models that begin from random weights. `learning_rate` is the highest, reached after
+    `warmup_share` of the steps. `weight_decay` is decoupled and for matrices only. `clip` bounds the gradient's norm. A
+    checkpoint is written every `checkpoint_every_s` seconds, when the run stops and at its end, and the newest
+    `keep_checkpoints` are kept; how often changes nothing in the weights. Validation is before the first step, after
+    every `validate_every` steps (0: none of these) and after the last. `time_limit_s` is of training time, over all
+    resumptions. Raises InvalidRequest that names the field.
     """
 
     learning_rate: float
+    optimizer: Optimizer = "adamw"
     schedule: Schedule = "cosine"
     warmup_share: float = 0.03
     weight_decay: float = 0.0
@@ -36,6 +39,7 @@ class LoopSettings:
     def __post_init__(self) -> None:
         limits: tuple[tuple[str, bool, str], ...] = (
             ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
+            ("optimizer", self.optimizer in get_args(Optimizer), f"one of {', '.join(get_args(Optimizer))}"),
             ("schedule", self.schedule in get_args(Schedule), f"one of {', '.join(get_args(Schedule))}"),
             ("warmup_share", 0 <= self.warmup_share <= 1, "from 0 to 1"),
             ("weight_decay", 0 <= self.weight_decay < math.inf, "0 or above"),

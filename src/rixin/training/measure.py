@@ -18,14 +18,14 @@ from rixin.compute import be_child
 from rixin.errors import RixinError
 from rixin.training.dial import Facts, Settled, Wishes, settle
 from rixin.training.ending import Ending, Failure, write_ending
+from rixin.training.loop import optimizer_for
 from rixin.training.memory import explained_memory, peak_memory
 from rixin.training.objectives import Packs
-from rixin.training.optimizer import AdamW
 from rixin.training.plan import ASSIGNMENT_FILE, MEASURED_FILE, Assignment, Measured, Values, load, save
 from rixin.training.precision import choose_precision
 from rixin.training.recipes import Method, Recipe, Tuning
 from rixin.training.threads import settle as settle_threads
-from rixin.training.workshop import ADAM_BETAS, Workshop
+from rixin.training.workshop import Workshop
 
 TRIAL_STEPS = 3
 NO_RATE = 1e-12  # the trial teaches nothing
@@ -70,7 +70,10 @@ def measure(folder: Path, home: Path) -> Measured:
     read = len(material.lengths) + material.held_out + material.fit.left_out
     more = max(1.0, sum(source.rows for source in assignment.sources.values()) / max(read, 1))
     tokens = round(sum(material.lengths) * more)
-    first = settle(wishes(shop.recipe), Facts(assignment.kind, width, tokens, method=_method(shop.recipe)))
+    first = settle(
+        wishes(shop.recipe),
+        Facts(assignment.kind, width, tokens, rows=round(len(material.lengths) * more), method=_method(shop.recipe)),
+    )
     part = max(first.part_tokens, *material.lengths)
     packs = Packs(material.lengths, part, shop.recipe.seed).in_epoch
     key = _key(shop, first, cores)
@@ -103,7 +106,7 @@ def measure(folder: Path, home: Path) -> Measured:
 def wishes(recipe: Recipe) -> Wishes:
     """What the recipe says of what the dial settles."""
     names = Wishes.__dataclass_fields__
-    return Wishes(**{name: getattr(recipe, name, None) for name in names})
+    return Wishes(**{name: getattr(recipe, name) for name in names if hasattr(recipe, name)})
 
 
 def _trial(shop: Workshop, settled: Settled, folder: Path) -> Speed:
@@ -114,7 +117,7 @@ def _trial(shop: Workshop, settled: Settled, folder: Path) -> Speed:
     model = shop.model(values, name)
     load_s = time.monotonic() - began
     objective = shop.objective(model, values, folder)
-    optimizer = AdamW(model.trainable(), betas=ADAM_BETAS, weight_decay=0.0)
+    optimizer = optimizer_for(model, shop.settings(values))
     began = time.monotonic()
     times: list[tuple[int, float]] = []
     for step in range(TRIAL_STEPS):

@@ -42,6 +42,8 @@ class Workshop:
         self.shape = self._shape()
         self.reader = self._reader()
         halves = {role: self._rows(source, role, rows) for role, source in assignment.sources.items()}
+        if "validation" in halves:
+            halves["data"] = Halves(halves["data"].learn, halves["validation"].learn)
         self.rows = sum(len(half.learn) + len(half.held_out) for half in halves.values())
         self.material: Material = read_material(self.recipe, self.reader, halves, self._helpers())
 
@@ -69,6 +71,7 @@ class Workshop:
         recipe = self.recipe
         return LoopSettings(
             learning_rate=values.learning_rate,
+            optimizer="muon" if isinstance(recipe, Pretrain) else "adamw",
             schedule=recipe.schedule,
             warmup_share=values.warmup_share,
             weight_decay=recipe.weight_decay,
@@ -76,6 +79,7 @@ class Workshop:
             seed=recipe.seed,
             checkpoint_every_s=recipe.checkpoint_every_s,
             validate_every=values.validate_every,
+            time_limit_s=recipe.minutes * 60 if isinstance(recipe, Pretrain) and recipe.minutes else None,
         )
 
     def samples(self) -> Samples | None:
@@ -142,7 +146,7 @@ class Workshop:
         examples = list(itertools.islice(_examples(self.home / source.path, source), limit))
         if role != "data":
             return Halves(examples, [])
-        return _halves(examples, self.recipe.validation_share)
+        return _halves(examples, self.recipe.validation_share if self.recipe.validation is None else 0.0)
 
 
 def _question(tokens: Tokens, text: str) -> list[int]:
