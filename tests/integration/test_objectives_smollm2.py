@@ -118,6 +118,13 @@ def test_when_no_row_is_left_it_is_said_where_they_went(tokens: Tokens) -> None:
         Reader(tokens, 128).conversations([unlearned])
 
 
+def test_of_what_is_held_out_all_may_be_left_out(tokens: Tokens) -> None:
+    made = Reader(tokens, 12).for_held_out().conversations(CHATS)
+    assert made.trees == []
+    assert made.fit.too_long == 4
+    assert len(Reader(tokens, 12).for_held_out().texts([]).windows) == 0
+
+
 @pytest.mark.parametrize(
     ("method", "needed"),
     [("conversations", "chat"), ("pairs", "preference"), ("labelled", "labelled"), ("texts", "text")],

@@ -85,7 +85,7 @@ def read_material(recipe: object, reader: Reader, rows: Mapping[str, Halves], he
 
 def _conversations(recipe: Sft, reader: Reader, rows: Mapping[str, Halves]) -> Material:
     learn = reader.conversations(rows["data"].learn)
-    held = _held(reader.conversations, rows["data"].held_out)
+    held = reader.for_held_out().conversations(rows["data"].held_out).trees
     replay = reader.conversations(rows["replay"].learn).trees if "replay" in rows else ()
 
     def objective(_model: Transformer, pace: Pace, _folder: Path) -> Objective[Any]:
@@ -97,7 +97,7 @@ def _conversations(recipe: Sft, reader: Reader, rows: Mapping[str, Halves]) -> M
 
 def _taught(recipe: Distill, reader: Reader, rows: Mapping[str, Halves], helpers: Helpers) -> Material:
     learn = reader.conversations(rows["data"].learn)
-    held = _held(reader.conversations, rows["data"].held_out)
+    held = reader.for_held_out().conversations(rows["data"].held_out).trees
 
     def objective(model: Transformer, pace: Pace, folder: Path) -> Objective[Any]:
         assert helpers.teacher is not None
@@ -116,7 +116,7 @@ def _taught(recipe: Distill, reader: Reader, rows: Mapping[str, Halves], helpers
 
 def _pairs(recipe: Dpo | Reward, reader: Reader, rows: Mapping[str, Halves]) -> Material:
     learn = reader.pairs(rows["data"].learn)
-    held = _held(reader.pairs, rows["data"].held_out)
+    held = reader.for_held_out().pairs(rows["data"].held_out).trees
 
     def objective(model: Transformer, pace: Pace, folder: Path) -> Objective[Any]:
         if isinstance(recipe, Reward):
@@ -128,29 +128,29 @@ def _pairs(recipe: Dpo | Reward, reader: Reader, rows: Mapping[str, Halves]) -> 
 
 def _labelled(recipe: Kto, reader: Reader, rows: Mapping[str, Halves]) -> Material:
     learn = reader.labelled(rows["data"].learn)
-    held = reader.labelled(rows["data"].held_out) if rows["data"].held_out else None
+    held = reader.for_held_out().labelled(rows["data"].held_out)
 
     def objective(model: Transformer, pace: Pace, folder: Path) -> Objective[Any]:
         return KahnemanTversky(
             learn.trees,
             learn.good,
-            held.trees if held else (),
-            held.good if held else (),
+            held.trees,
+            held.good,
             pace,
             model=model,
             folder=folder / "cache",
             beta=recipe.beta,
         )
 
-    return _material(learn.trees, held.trees if held else (), learn.fit, objective)
+    return _material(learn.trees, held.trees, learn.fit, objective)
 
 
 def _tasks(recipe: Grpo, reader: Reader, rows: Mapping[str, Halves], helpers: Helpers) -> Material:
     answer = recipe.max_answer_tokens
     any_prompt = recipe.reward == "model"
     learn = reader.tasks(rows["data"].learn, answer_tokens=answer, any_prompt=any_prompt)
-    held_rows = rows["data"].held_out
-    held = reader.tasks(held_rows, answer_tokens=answer, any_prompt=any_prompt).prompts if held_rows else []
+    aside = reader.for_held_out()
+    held = aside.tasks(rows["data"].held_out, answer_tokens=answer, any_prompt=any_prompt).prompts
     tries = round(recipe.group * answer * MEAN_ANSWER_SHARE)
     lengths = [len(one.tokens) + tries for one in learn.prompts]
 
@@ -181,17 +181,15 @@ def _tasks(recipe: Grpo, reader: Reader, rows: Mapping[str, Halves], helpers: He
 
 def _texts(recipe: Continue | Pretrain, reader: Reader, rows: Mapping[str, Halves]) -> Material:
     learn = reader.texts(rows["data"].learn)
-    held = reader.texts(rows["data"].held_out) if rows["data"].held_out else None
+    held = reader.for_held_out().texts(rows["data"].held_out)
     replay = reader.texts(rows["replay"].learn).windows if "replay" in rows else ()
     share = recipe.replay_share if isinstance(recipe, Continue) else 0.0
 
     def objective(_model: Transformer, pace: Pace, _folder: Path) -> Objective[Any]:
         mixture = Mixture(learn.windows, pace, replay=replay, replay_share=share)
-        return CausalLearning(
-            mixture, held.windows if held else (), pace, held_out_characters=held.characters if held else 0
-        )
+        return CausalLearning(mixture, held.windows, pace, held_out_characters=held.characters)
 
-    return _material(learn.windows, held.windows if held else (), learn.fit, objective)
+    return _material(learn.windows, held.windows, learn.fit, objective)
 
 
 def text_of(reader: Reader, tokens: Sequence[int]) -> str:
@@ -206,11 +204,6 @@ JUDGES: dict[str | None, Judge] = {
     "schema": JsonSchema(),
     "code": CodeTests(),
 }
-
-
-def _held(read: Callable[[Sequence[AnyExample]], Any], rows: Sequence[AnyExample]) -> Sequence[Tree]:
-    trees: Sequence[Tree] = read(rows).trees if rows else ()
-    return trees
 
 
 def _material(trees: Sequence[Tree], held: Sequence[Tree], fit: Fit, objective: Make) -> Material:

@@ -105,13 +105,21 @@ class Reader:
     """Turns rows into lessons, with the tokens and the template that the model is served with.
 
     All methods raise InvalidRequest for a row of a kind that they don't teach with, or if no row is left, and
-    TemplateError that names the row which the model's template can't render.
+    TemplateError that names the row which the model's template can't render. `for_held_out` is for rows that nothing
+    is learned from: none of them need be left.
     """
 
     def __init__(self, tokens: Tokens, context: int, *, too_long: TooLong = "leave_out") -> None:
         self.tokens = tokens
         self.context = context
         self.too_long = too_long
+        self._may_be_empty = False
+
+    def for_held_out(self) -> "Reader":
+        """The same, but for rows to validate on: that all of them are left out is no error."""
+        reader = Reader(self.tokens, self.context, too_long=self.too_long)
+        reader._may_be_empty = True
+        return reader
 
     def conversations(self, rows: Iterable[AnyExample]) -> Lessons:
         """For SFT and distillation. Where a template rewrites earlier answers, each answer is a lesson of its own."""
@@ -125,7 +133,7 @@ class Reader:
                 if kept := self._fitted(whole, fit):
                     yield kept
 
-        return Lessons(_all(rows, made, fit), fit)
+        return Lessons(self._all(rows, made, fit), fit)
 
     def pairs(self, rows: Iterable[AnyExample]) -> Lessons:
         """For DPO and reward models: the prompt, then the chosen and the rejected answer."""
@@ -143,7 +151,7 @@ class Reader:
             else:
                 yield kept
 
-        return Lessons(_all(rows, made, fit), fit)
+        return Lessons(self._all(rows, made, fit), fit)
 
     def labelled(self, rows: Iterable[AnyExample]) -> Lessons:
         """For KTO. A pair counts as a good and a bad answer."""
@@ -163,7 +171,7 @@ class Reader:
                     good.append(label)
                     yield kept
 
-        return Lessons(_all(rows, made, fit), fit, good)
+        return Lessons(self._all(rows, made, fit), fit, good)
 
     def texts(self, rows: Iterable[AnyExample]) -> Texts:
         """For pretraining and continued pretraining. A long text is cut into pieces of which none is lost."""
@@ -178,7 +186,8 @@ class Reader:
             yield render_text(self.tokens, row.text).tokens
 
         windows = Windows(_each(rows, made, fit), length=self.context)
-        fit.require(len(windows))
+        if not self._may_be_empty:
+            fit.require(len(windows))
         return Texts(windows, fit, characters)
 
     def tasks(self, rows: Iterable[AnyExample], *, answer_tokens: int, any_prompt: bool = False) -> Prompts:
@@ -198,7 +207,15 @@ class Reader:
             else:
                 yield Prompt(prompt, task)
 
-        return Prompts(_all(rows, made, fit), fit)
+        return Prompts(self._all(rows, made, fit), fit)
+
+    def _all(
+        self, rows: Iterable[AnyExample], made: Callable[[AnyExample], Iterator[Lesson]], fit: Fit
+    ) -> list[Lesson]:
+        found = list(_each(rows, made, fit))
+        if not self._may_be_empty:
+            fit.require(len(found))
+        return found
 
     def _answers(
         self, row: PreferenceExample | LabelledExample, prompt: Sequence[Turn], answers: Sequence[Sequence[Turn]]
@@ -244,12 +261,6 @@ class Reader:
                 fix="Take an instruct model, or train on plain text with `rixin train continue`.",
             )
         return self.tokens.template
-
-
-def _all(rows: Iterable[AnyExample], made: Callable[[AnyExample], Iterator[Lesson]], fit: Fit) -> list[Lesson]:
-    found = list(_each(rows, made, fit))
-    fit.require(len(found))
-    return found
 
 
 def _each(rows: Iterable[AnyExample], made: Callable[[AnyExample], Iterator[Lesson]], fit: Fit) -> Iterator[Lesson]:
