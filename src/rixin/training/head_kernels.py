@@ -4,18 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from rixin.training.elements import BLOCK, LEAST, ONE, ZERO, compiled, exp, exp_sum, largest, load, store, widened
+from rixin.training.elements import BLOCK, LEAST, ONE, compiled, exp_sum, largest, load, narrowed, store, widened
 
 
 @compiled
-def partial_sums(logits: Any, tops: Any, sums: Any) -> None:
-    """Of each row its largest value and the sum of e**(value - largest), float32."""
+def exponents(logits: Any, tops: Any, sums: Any) -> None:
+    """Of each row its largest value (`tops`) and in its place e**(value - largest), whose sum goes to `sums`."""
     size = logits.shape[1]
     line = np.full((size + BLOCK - 1) // BLOCK * BLOCK, LEAST)
     for i in range(logits.shape[0]):
         widened(logits[i], ONE, line)
         tops[i] = largest(line)
         sums[i] = exp_sum(line, tops[i])
+        narrowed(line[:size], ONE, logits[i])
         line[size:] = LEAST
 
 
@@ -30,20 +31,15 @@ def put(logits: Any, targets: Any, low: int, values: Any) -> None:
 
 
 @compiled
-def _scaled_chances(row: Any, lse: Any, factor: Any) -> None:
-    for j in range(len(row)):
-        row[j] = store(row[j], factor * exp(load(row[j]) - lse))
+def logprob_gradient(exponents: Any, shrink: Any, factors: Any, targets: Any, low: int, at_target: Any) -> None:
+    """`factor * (1 at the target - chance)` in the place of exponents, whose chance is `shrink` times them.
 
-
-@compiled
-def logprob_gradient(logits: Any, lse: Any, factors: Any, targets: Any, low: int) -> None:
-    """`factor * (1 at the target - e**(logit - lse))` in the place of logits, row by row."""
-    width = logits.shape[1]
+    `at_target` is the target's gradient, without the exponents' rounding.
+    """
+    width = exponents.shape[1]
     for i in range(len(targets)):
-        column = targets[i] - low
-        here = 0 <= column < width
-        value = load(logits[i, column]) if here else ZERO
-        _scaled_chances(logits[i], lse[i], -factors[i])
-        if here:
-            value = factors[i] * (ONE - exp(value - lse[i]))
-            logits[i, column] = store(logits[i, column], value)
+        column, scale, row = targets[i] - low, -factors[i] * shrink[i], exponents[i]
+        for j in range(width):
+            row[j] = store(row[j], load(row[j]) * scale)
+        if 0 <= column < width:
+            row[column] = store(row[column], at_target[i])

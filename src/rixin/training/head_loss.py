@@ -78,25 +78,29 @@ class _Head:
             logits = self.logits[member]
             torch.mm(x, self.head[low:high].T, out=logits.tensor)
             head_kernels.put(logits.array, targets.numpy(), low, exact.numpy())
-            head_kernels.partial_sums(logits.array, tops[member], sums[member])
+            head_kernels.exponents(logits.array, tops[member], sums[member])
 
         self.team.run(work)
         top = tops.max(0)
         lse = top + np.log((sums * np.exp(tops - top)).sum(0))
-        self.lse = lse
-        self.exact = exact
-        return exact - torch.from_numpy(lse)
+        self.shrink = np.exp(tops - lse)
+        found = exact - torch.from_numpy(lse)
+        self.chance = np.exp(found.numpy())
+        return found
 
     def add_gradient(self, first: int, factors: Tensor) -> None:
         """Those of `factors` (float32 [rows]) times the log-probabilities of the chunk just computed."""
         x = self.chosen[first : first + self.rows]
         targets = self.targets[first : first + self.rows]
+        at_target = factors.numpy() * (1 - self.chance)
         parts = [self.scratch.take(f"d_chosen{member}", *x.shape, dtype=x.dtype) for member in range(self.team.size)]
 
         def work(member: int) -> None:
             low, high = self.team.rows(member, len(self.head))
             logits = self.logits[member]
-            head_kernels.logprob_gradient(logits.array, self.lse, factors.numpy(), targets.numpy(), low)
+            head_kernels.logprob_gradient(
+                logits.array, self.shrink[member], factors.numpy(), targets.numpy(), low, at_target
+            )
             if self.d_chosen is not None:
                 torch.mm(logits.tensor, self.head[low:high], out=parts[member].tensor)
             if self.d_head is not None:

@@ -16,13 +16,19 @@ from rixin.training import row_kernels
 from rixin.training.attention import attend, attend_backward
 from rixin.training.buffers import Buffer, Scratch, array_of, buffer_of, new_buffer
 from rixin.training.linear import Linear
+from rixin.training.products import (
+    Halves,
+    adapter_gradients,
+    adapter_half,
+    multiply,
+    multiply_back,
+    weight_gradients,
+)
 from rixin.training.shape import Shape
 from rixin.training.team import Team
 from rixin.training.tiles import Share
 
 NOTHING = np.zeros(0, np.float32)
-
-Halves = dict[int, tuple[Tensor, Tensor]]
 
 
 class Layer(nn.Module):
@@ -63,6 +69,7 @@ class Plan:
     tokens: int
     cos: NDArray[np.float32]
     sin: NDArray[np.float32]
+    back: NDArray[np.float32]
     shares: list[list[Share]]
     team: Team
     scratch: Scratch
@@ -82,6 +89,7 @@ class Kept:
     attended: Buffer
     middle: Buffer
     gate_up: Buffer
+    low: dict[int, Tensor]
 
 
 def run_layer(layer: Layer, plan: Plan, x: Buffer) -> tuple[Buffer, Kept]:
@@ -101,6 +109,7 @@ def run_layer(layer: Layer, plan: Plan, x: Buffer) -> tuple[Buffer, Kept]:
         attended=new_buffer(tokens, layer.output.inputs + layer.output.extra, dtype=dtype),
         middle=new_buffer(tokens, shape.hidden, dtype=dtype),
         gate_up=new_buffer(tokens, layer.gate_up.outputs, dtype=dtype),
+        low={id(linear): torch.empty(tokens, linear.extra, dtype=dtype) for linear in layer.linears if on},
     )
     out = new_buffer(tokens, shape.hidden, dtype=dtype)
     normed = take("normed", tokens, shape.hidden + layer.qkv.extra, dtype=dtype)
@@ -109,16 +118,18 @@ def run_layer(layer: Layer, plan: Plan, x: Buffer) -> tuple[Buffer, Kept]:
     added = take("added", tokens, shape.hidden, dtype=dtype)
     epsilon = np.float32(shape.norm_epsilon)
     weights = [_array(p) for p in (layer.attention_norm, layer.feed_forward_norm, layer.q_norm, layer.k_norm)]
-    none = weights[0][:0]
-    bias = none if layer.qkv.bias is None else _array(layer.qkv.bias)
+    bias = _array(layer.qkv.bias)
+
+    def low_rows(linear: Linear, first: int, stop: int) -> Tensor | None:
+        return kept.low[id(linear)][first:stop] if on and linear.low is not None else None
 
     def project(member: int) -> None:
         first, stop = plan.team.rows(member, tokens)
         row_kernels.norm(x.array, weights[0], epsilon, normed.array, first, stop)
-        _product(layer.qkv, normed.tensor[first:stop], kept.qkv.tensor[first:stop], on)
+        multiply(layer.qkv, normed.tensor[first:stop], kept.qkv.tensor[first:stop], low_rows(layer.qkv, first, stop))
         row_kernels.split_heads(
-            kept.qkv.array, bias, weights[2], weights[3], none, epsilon, plan.cos, plan.sin,
-            kept.q.array, kept.k.array, kept.v.array, first, stop,
+            kept.qkv.array, bias, weights[2], weights[3], epsilon, plan.cos, plan.sin,
+            _by_row(kept.q), kept.k.array, kept.v.array, first, stop,
         )  # fmt: skip
 
     def look_around(member: int) -> None:
@@ -127,13 +138,23 @@ def run_layer(layer: Layer, plan: Plan, x: Buffer) -> tuple[Buffer, Kept]:
 
     def think(member: int) -> None:
         first, stop = plan.team.rows(member, tokens)
-        _product(layer.output, kept.attended.tensor[first:stop], added.tensor[first:stop], on)
+        multiply(
+            layer.output,
+            kept.attended.tensor[first:stop],
+            added.tensor[first:stop],
+            low_rows(layer.output, first, stop),
+        )
         row_kernels.add_norm(
             x.array, added.array, kept.middle.array, weights[1], epsilon, normed_middle.array, first, stop
         )
-        _product(layer.gate_up, normed_middle.tensor[first:stop], kept.gate_up.tensor[first:stop], on)
+        multiply(
+            layer.gate_up,
+            normed_middle.tensor[first:stop],
+            kept.gate_up.tensor[first:stop],
+            low_rows(layer.gate_up, first, stop),
+        )
         row_kernels.silu_mul(kept.gate_up.array, active.array, first, stop)
-        _product(layer.down, active.tensor[first:stop], added.tensor[first:stop], on)
+        multiply(layer.down, active.tensor[first:stop], added.tensor[first:stop], low_rows(layer.down, first, stop))
         row_kernels.add(kept.middle.array, added.array, out.array, first, stop)
 
     for phase in (project, look_around, think):
@@ -150,7 +171,6 @@ def run_layer_backward(
     team, members = plan.team, plan.team.size
     epsilon = np.float32(shape.norm_epsilon)
     weights = [_array(p) for p in (layer.attention_norm, layer.feed_forward_norm, layer.q_norm, layer.k_norm)]
-    none = weights[0][:0]
     norms = [_totals(p, members) for p in (layer.attention_norm, layer.feed_forward_norm, layer.q_norm, layer.k_norm)]
     bias_totals = _totals(layer.qkv.bias, members)
     normed = take("normed", tokens, shape.hidden + layer.qkv.extra, dtype=dtype)
@@ -167,24 +187,28 @@ def run_layer_backward(
     d_x = new_buffer(tokens, shape.hidden, dtype=dtype)
     halves: list[Halves] = [{} for _ in range(members)]
 
+    def half(linear: Linear, x: Buffer, d_rows: Tensor, d_wide: Tensor, first: int, stop: int, member: int) -> None:
+        if (low := kept.low.get(id(linear))) is not None and linear.extra:
+            halves[member][id(linear)] = adapter_half(linear, x.tensor[first:stop], low[first:stop], d_rows, d_wide)
+
     def think_back(member: int) -> None:
         first, stop = team.rows(member, tokens)
         d_rows, d_wide = d_out.tensor[first:stop], d_active.tensor[first:stop]
-        _product_backward(layer.down, d_rows, d_wide, on)
+        multiply_back(layer.down, d_rows, d_wide, on)
         row_kernels.silu_mul_backward(kept.gate_up.array, d_active.array, active.array, first, stop)
-        _adapter_backward(layer.down, active.tensor[first:stop], d_rows, d_wide, on, True, halves[member])
+        half(layer.down, active, d_rows, d_wide, first, stop, member)
         d_rows = kept.gate_up.tensor[first:stop]
         d_wide = d_normed.tensor[first:stop, : shape.hidden + layer.gate_up.extra]
-        _product_backward(layer.gate_up, d_rows, d_wide, on)
+        multiply_back(layer.gate_up, d_rows, d_wide, on)
         row_kernels.norm(kept.middle.array, weights[1], epsilon, normed_middle.array, first, stop)
-        _adapter_backward(layer.gate_up, normed_middle.tensor[first:stop], d_rows, d_wide, on, True, halves[member])
+        half(layer.gate_up, normed_middle, d_rows, d_wide, first, stop, member)
         row_kernels.norm_backward(
             kept.middle.array, weights[1], epsilon, d_normed.array, d_out.array, d_middle.array, norms[1][member],
             first, stop,
         )  # fmt: skip
         d_rows, d_wide = d_middle.tensor[first:stop], d_attended.tensor[first:stop]
-        _product_backward(layer.output, d_rows, d_wide, on)
-        _adapter_backward(layer.output, kept.attended.tensor[first:stop], d_rows, d_wide, on, False, halves[member])
+        multiply_back(layer.output, d_rows, d_wide, on)
+        half(layer.output, kept.attended, d_rows, d_wide, first, stop, member)
 
     def look_back(member: int) -> None:
         for share in plan.shares[member]:
@@ -197,15 +221,15 @@ def run_layer_backward(
     def project_back(member: int) -> None:
         first, stop = team.rows(member, tokens)
         row_kernels.join_heads(
-            d_q.array, d_k.array, d_v.array, kept.qkv.array, weights[2], weights[3], none, epsilon, plan.cos, plan.sin,
+            _by_row(d_q), d_k.array, d_v.array, kept.qkv.array, weights[2], weights[3], epsilon, plan.cos, plan.back,
             d_qkv.array, norms[2][member], norms[3][member], first, stop,
         )  # fmt: skip
         if layer.qkv.bias is not None and layer.qkv.bias.requires_grad:
             row_kernels.column_sums(d_qkv.array, bias_totals[member], first, stop)
         d_rows, d_wide = d_qkv.tensor[first:stop], d_normed.tensor[first:stop, : shape.hidden + layer.qkv.extra]
-        _product_backward(layer.qkv, d_rows, d_wide, on)
+        multiply_back(layer.qkv, d_rows, d_wide, on)
         row_kernels.norm(x.array, weights[0], epsilon, normed.array, first, stop)
-        _adapter_backward(layer.qkv, normed.tensor[first:stop], d_rows, d_wide, on, True, halves[member])
+        half(layer.qkv, normed, d_rows, d_wide, first, stop, member)
         if wants_input or layer.attention_norm.requires_grad:
             row_kernels.norm_backward(
                 x.array, weights[0], epsilon, d_normed.array, d_middle.array, d_x.array, norms[0][member], first, stop
@@ -220,12 +244,12 @@ def run_layer_backward(
         (layer.gate_up, normed_middle, kept.gate_up),
         (layer.down, active, d_out),
     )
-    _weight_gradients(team, [p for p in products if p[0].weight.requires_grad], gradients)
+    weight_gradients(team, [p for p in products if p[0].weight.requires_grad], gradients)
     adapted = [linear for linear in layer.linears if on and linear.adapter is not None]
 
     def add_up(member: int) -> None:
         for linear in adapted[member::members]:
-            _adapter_gradients(linear, [half[id(linear)] for half in halves], gradients)
+            adapter_gradients(linear, [half[id(linear)] for half in halves], gradients)
 
     if adapted:
         team.run(add_up)
@@ -236,6 +260,11 @@ def run_layer_backward(
     return d_x.tensor if wants_input else None, gradients
 
 
+def _by_row(heads: Buffer) -> NDArray[Any]:
+    array = heads.array
+    return array.reshape(array.shape[0], array.shape[1], -1)
+
+
 def _array(parameter: Tensor | None) -> NDArray[Any]:
     return NOTHING if parameter is None else array_of(parameter)
 
@@ -244,67 +273,6 @@ def _totals(parameter: nn.Parameter | None, members: int) -> NDArray[np.float32]
     """Where each member adds up a small parameter's gradient; of no width if there is none to add up."""
     width = len(parameter) if parameter is not None and parameter.requires_grad else 0
     return np.zeros((members, width), np.float32)
-
-
-def _product(linear: Linear, x: Tensor, out: Tensor, on: bool) -> None:
-    """`out` [rows, out] of `x` [rows, in + extra], whose last columns are filled on the way. Without the bias."""
-    if on and linear.low is not None and linear.wide is not None:
-        torch.mm(x[:, : linear.inputs], linear.low.T, out=x[:, linear.inputs :])
-        torch.mm(x, linear.wide.T, out=out)
-    else:
-        torch.mm(x[:, : linear.inputs], linear.weight.T, out=out)
-
-
-def _product_backward(linear: Linear, d_out: Tensor, d_x: Tensor, on: bool) -> None:
-    """`d_x` [rows, in + extra] of `d_out`; its last columns are the gradient of the product with A."""
-    if on and linear.low is not None and linear.wide is not None:
-        torch.mm(d_out, linear.wide, out=d_x)
-        d_x[:, : linear.inputs].addmm_(d_x[:, linear.inputs :], linear.low)
-    else:
-        torch.mm(d_out, linear.weight, out=d_x[:, : linear.inputs])
-
-
-def _adapter_backward(
-    linear: Linear,
-    x: Tensor,
-    d_out: Tensor,
-    d_x: Tensor,
-    on: bool,
-    again: bool,
-    found: dict[int, tuple[Tensor, Tensor]],
-) -> None:
-    """A member's part of the gradients of A and B; `again` if the product with A has to be made again."""
-    if not on or linear.low is None:
-        return
-    if again:
-        torch.mm(x[:, : linear.inputs], linear.low.T, out=x[:, linear.inputs :])
-    found[id(linear)] = d_x[:, linear.inputs :].T @ x[:, : linear.inputs], x[:, linear.inputs :].T @ d_out
-
-
-def _adapter_gradients(linear: Linear, parts: list[tuple[Tensor, Tensor]], gradients: dict[int, Tensor]) -> None:
-    adapter = linear.adapter
-    assert adapter is not None
-    d_a, d_b = (sum((part[side].float() for part in parts[1:]), parts[0][side].float()) for side in (0, 1))
-    whole = torch.empty_like(adapter.b)
-    for _, rows, at, of_b in adapter.pieces():
-        torch.mul(d_b[at, rows].T, adapter.scale, out=whole[of_b])
-    gradients[id(adapter.a)] = d_a[: len(adapter.a)]
-    gradients[id(adapter.b)] = whole
-
-
-def _weight_gradients(team: Team, products: list[tuple[Linear, Buffer, Buffer]], gradients: dict[int, Tensor]) -> None:
-    if not products:
-        return
-    for linear, _, _ in products:
-        gradients[id(linear.weight)] = torch.empty(linear.outputs, linear.inputs, dtype=linear.weight.dtype)
-
-    def multiply(member: int) -> None:
-        for linear, x, d_out in products:
-            first, stop = team.rows(member, linear.outputs)
-            rows = d_out.tensor[:, first:stop].T
-            torch.mm(rows, x.tensor[:, : linear.inputs], out=gradients[id(linear.weight)][first:stop])
-
-    team.run(multiply)
 
 
 class LayerPass(torch.autograd.Function):

@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from rixin.training.elements import ONE, ZERO, compiled, exp, inverse_rms, load, store
+from rixin.training.elements import ONE, ZERO, compiled, exp, inverse_rms, load, narrowed, store, widened
+
+STEP = 16
 
 
 @compiled
@@ -90,105 +92,109 @@ def silu_mul_backward(gate_up: Any, d_out: Any, out: Any, first: int, stop: int)
 
 
 @compiled
-def _head_in(source: Any, bias: Any, weight: Any, epsilon: Any, cos: Any, sin: Any, out: Any) -> None:
-    """One head of one token: bias, norm and RoPE, each where the model has it (`cos` empty: no RoPE)."""
-    size = len(out)
-    half = size // 2
-    left, right, out_left, out_right = source[:half], source[half:], out[:half], out[half:]
-    if len(bias) == 0 and len(weight) == 0 and len(cos) > 0:
-        for j in range(half):
-            a, b = load(left[j]), load(right[j])
-            out_left[j] = store(out_left[j], a * cos[j] - b * sin[j])
-            out_right[j] = store(out_right[j], b * cos[j] + a * sin[j])
-        return
-    line = np.empty(size, np.float32)
-    for j in range(size):
-        line[j] = load(source[j])
-    if len(bias) > 0:
+def _turn(line: Any, cos: Any, sin: Any, heads: int) -> None:
+    """RoPE on the first `heads` heads of a line, in place; with `-sin` it turns back.
+
+    In steps of a fixed length, which compile to whole vectors; heads are too short for a loop of unknown length.
+    """
+    half = len(cos)
+    steps = half // STEP
+    for h in range(heads):
+        left, right = line[2 * h * half : (2 * h + 1) * half], line[(2 * h + 1) * half : (2 * h + 2) * half]
+        for c in range(steps):
+            for j in range(STEP):
+                at = c * STEP + j
+                a, b = left[at], right[at]
+                left[at] = a * cos[at] - b * sin[at]
+                right[at] = b * cos[at] + a * sin[at]
+        for at in range(steps * STEP, half):
+            a, b = left[at], right[at]
+            left[at] = a * cos[at] - b * sin[at]
+            right[at] = b * cos[at] + a * sin[at]
+
+
+@compiled
+def _norm_heads(line: Any, weight: Any, epsilon: Any, first: int, stop: int) -> None:
+    """The norm of heads [first, stop) of a line, in place."""
+    size = len(weight)
+    for h in range(first, stop):
+        head = line[h * size : (h + 1) * size]
+        r = inverse_rms(head, size, epsilon)
         for j in range(size):
-            line[j] += load(bias[j])
-    if len(weight) > 0:
-        scale = inverse_rms(source, size, epsilon)
+            head[j] *= r * load(weight[j])
+
+
+@compiled
+def _norm_heads_backward(
+    d_line: Any, raw: Any, weight: Any, epsilon: Any, first: int, stop: int, d_weight: Any
+) -> None:  # fmt: skip
+    size = len(weight)
+    for h in range(first, stop):
+        d, x = d_line[h * size : (h + 1) * size], raw[h * size : (h + 1) * size]
+        r = inverse_rms(x, size, epsilon)
+        dot = ZERO
         for j in range(size):
-            line[j] *= scale * load(weight[j])
-    if len(cos) == 0:
+            dot += d[j] * load(weight[j]) * load(x[j])
+        if len(d_weight) > 0:
+            for j in range(size):
+                d_weight[j] += d[j] * load(x[j]) * r
+        dot = dot * r * r / np.float32(size)
         for j in range(size):
-            out[j] = store(out[j], line[j])
-        return
-    line_left, line_right = line[:half], line[half:]
-    for j in range(half):
-        out_left[j] = store(out_left[j], line_left[j] * cos[j] - line_right[j] * sin[j])
-        out_right[j] = store(out_right[j], line_right[j] * cos[j] + line_left[j] * sin[j])
+            d[j] = r * (d[j] * load(weight[j]) - load(x[j]) * dot)
 
 
 @compiled
 def split_heads(
-    qkv: Any, bias: Any, q_norm: Any, k_norm: Any, none: Any, epsilon: Any, cos: Any, sin: Any, q: Any, k: Any, v: Any,
+    qkv: Any, bias: Any, q_norm: Any, k_norm: Any, epsilon: Any, cos: Any, sin: Any, q: Any, k: Any, v: Any,
     first: int, stop: int,
 ) -> None:  # fmt: skip
-    """Rows [T, q+k+v] to `q` [kv_heads, T, group, size] and `k`, `v` [kv_heads, T, size], turned by RoPE."""
-    kv_heads, _, group, size = q.shape
+    """Rows [T, q+k+v] to `q` [kv_heads, T, group * size] and `k`, `v` [kv_heads, T, size].
+
+    With the bias, the heads' norms (each may be empty: there is none) and RoPE.
+    """
+    kv_heads, size = k.shape[0], k.shape[2]
+    group = q.shape[2] // size
+    heads = kv_heads * group
+    line = np.empty(qkv.shape[1], np.float32)
     for i in range(first, stop):
-        row, c, s = qkv[i], cos[i], sin[i]
+        widened(qkv[i], ONE, line)
+        for j in range(len(bias)):
+            line[j] += load(bias[j])
+        if len(q_norm) > 0:
+            _norm_heads(line, q_norm, epsilon, 0, heads)
+            _norm_heads(line, k_norm, epsilon, heads, heads + kv_heads)
+        _turn(line, cos[i], sin[i], heads + kv_heads)
         for h in range(kv_heads):
-            for g in range(group):
-                at = slice((h * group + g) * size, (h * group + g + 1) * size)
-                _head_in(row[at], bias[at], q_norm, epsilon, c, s, q[h, i, g])
-            at = slice((kv_heads * group + h) * size, (kv_heads * group + h + 1) * size)
-            _head_in(row[at], bias[at], k_norm, epsilon, c, s, k[h, i])
-            at = slice((kv_heads * group + kv_heads + h) * size, (kv_heads * group + kv_heads + h + 1) * size)
-            _head_in(row[at], bias[at], none, epsilon, c[:0], s[:0], v[h, i])
-
-
-@compiled
-def _head_back(
-    d: Any, raw: Any, weight: Any, epsilon: Any, cos: Any, sin: Any, target: Any, d_weight: Any
-) -> None:  # fmt: skip
-    """The way back of `_head_in`."""
-    size = len(d)
-    half = size // 2
-    line = np.empty(size, np.float32)
-    for j in range(size):
-        line[j] = load(d[j])
-    if len(cos) > 0:
-        left, right = line[:half], line[half:]
-        for j in range(half):
-            a, b = left[j], right[j]
-            left[j] = a * cos[j] + b * sin[j]
-            right[j] = b * cos[j] - a * sin[j]
-    if len(weight) > 0:
-        r = inverse_rms(raw, size, epsilon)
-        dot = ZERO
-        for j in range(size):
-            dot += line[j] * load(weight[j]) * load(raw[j])
-        if len(d_weight) > 0:
-            for j in range(size):
-                d_weight[j] += line[j] * load(raw[j]) * r
-        dot = dot * r * r / np.float32(size)
-        for j in range(size):
-            line[j] = r * (line[j] * load(weight[j]) - load(raw[j]) * dot)
-    for j in range(size):
-        target[j] = store(target[j], line[j])
+            at = heads + h
+            narrowed(line[h * group * size : (h + 1) * group * size], ONE, q[h, i])
+            narrowed(line[at * size : (at + 1) * size], ONE, k[h, i])
+            narrowed(line[(at + kv_heads) * size : (at + kv_heads + 1) * size], ONE, v[h, i])
 
 
 @compiled
 def join_heads(
-    d_q: Any, d_k: Any, d_v: Any, qkv: Any, q_norm: Any, k_norm: Any, none: Any, epsilon: Any, cos: Any, sin: Any,
+    d_q: Any, d_k: Any, d_v: Any, qkv: Any, q_norm: Any, k_norm: Any, epsilon: Any, cos: Any, back: Any,
     d_qkv: Any, d_q_norm: Any, d_k_norm: Any, first: int, stop: int,
 ) -> None:  # fmt: skip
-    """The way back of `split_heads`; `d_k` and `d_v` are float32. `qkv` is only looked at where heads have norms."""
-    kv_heads, _, group, size = d_q.shape
-    empty = d_q_norm[:0]
+    """The way back of `split_heads`; `back` is `-sin`, `d_k` and `d_v` are float32.
+
+    `qkv` is only looked at where heads have norms.
+    """
+    kv_heads, size = d_k.shape[0], d_k.shape[2]
+    group = d_q.shape[2] // size
+    heads = kv_heads * group
+    line = np.empty(d_qkv.shape[1], np.float32)
     for i in range(first, stop):
-        raw, out, c, s = qkv[i], d_qkv[i], cos[i], sin[i]
         for h in range(kv_heads):
-            for g in range(group):
-                at = slice((h * group + g) * size, (h * group + g + 1) * size)
-                _head_back(d_q[h, i, g], raw[at], q_norm, epsilon, c, s, out[at], d_q_norm)
-            at = slice((kv_heads * group + h) * size, (kv_heads * group + h + 1) * size)
-            _head_back(d_k[h, i], raw[at], k_norm, epsilon, c, s, out[at], d_k_norm)
-            at = slice((kv_heads * group + kv_heads + h) * size, (kv_heads * group + kv_heads + h + 1) * size)
-            _head_back(d_v[h, i], raw[at], none, epsilon, c[:0], s[:0], out[at], empty)
+            at = heads + h
+            widened(d_q[h, i], ONE, line[h * group * size : (h + 1) * group * size])
+            widened(d_k[h, i], ONE, line[at * size : (at + 1) * size])
+            widened(d_v[h, i], ONE, line[(at + kv_heads) * size : (at + kv_heads + 1) * size])
+        _turn(line, cos[i], back[i], heads + kv_heads)
+        if len(q_norm) > 0:
+            _norm_heads_backward(line, qkv[i], q_norm, epsilon, 0, heads, d_q_norm)
+            _norm_heads_backward(line, qkv[i], k_norm, epsilon, heads, heads + kv_heads, d_k_norm)
+        narrowed(line, ONE, d_qkv[i])
 
 
 @compiled

@@ -105,7 +105,9 @@ class Transformer(nn.Module):
             self._scratch.append(Scratch())
         cos, sin = (table[:, 0].numpy() for table in rope_table(self.shape, positions(pack.segments)))
         dealt = shares(pack.segments, self.shape.kv_heads, crew.size)
-        return Plan(len(pack.tokens), cos, sin, dealt, crew, self._scratch[-1], self._scratch[:-1], self.adapters_on)
+        return Plan(
+            len(pack.tokens), cos, sin, -sin, dealt, crew, self._scratch[-1], self._scratch[:-1], self.adapters_on
+        )
 
     def named_slots(self) -> Iterator[tuple[str, nn.Parameter, slice | None]]:
         """Every Hugging Face name, the parameter that holds it and, where it holds several, which rows."""
