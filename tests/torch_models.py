@@ -74,7 +74,7 @@ def pack_of(sequences: Sequence[Sequence[int]]) -> Pack:
     return Pack(
         tokens=torch.tensor([token for sequence in sequences for token in sequence]),
         segments=tuple(Segment(len(sequence)) for sequence in sequences),
-        predict_at=torch.tensor(at),
-        targets=torch.tensor(targets),
-        sequence=torch.tensor(owner),
+        predict_at=torch.tensor(at, dtype=torch.int64),
+        targets=torch.tensor(targets, dtype=torch.int64),
+        sequence=torch.tensor(owner, dtype=torch.int64),
     )

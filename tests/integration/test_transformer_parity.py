@@ -253,3 +253,61 @@ def test_sampled_answers_repeat_with_the_seed_and_carry_exact_log_probabilities(
             with torch.no_grad():
                 found = target_logprobs(model, model(pack), pack)[len(prompt) - 1 :]
             torch.testing.assert_close(torch.tensor(answer.logprobs), found, **CLOSE)
+
+
+def test_short_neighbours_in_a_tile_and_long_segments_over_several_are_what_they_are_alone(model: Transformer) -> None:
+    batch = sequences(*[7] * 9, 600, 3, 300)
+    with torch.no_grad():
+        together = model(pack_of(batch))
+        alone = torch.cat([model(pack_of([tokens])) for tokens in batch])
+    torch.testing.assert_close(together, alone, **CLOSE)
+
+
+def test_computing_layers_again_instead_of_keeping_them_changes_no_gradient(model: Transformer) -> None:
+    pack = pack_of(sequences(30, 11))
+    found = []
+    for again in (False, True):
+        model.recompute = again
+        model.zero_grad()
+        cross_entropy(model, model(pack), pack).backward()
+        found.append({name: gradient.clone() for name, gradient in by_hf_name(model).items()})
+    torch.testing.assert_close(found[0], found[1], atol=0, rtol=0)
+
+
+def test_the_same_step_gives_the_same_bits(model: Transformer) -> None:
+    pack = pack_of(sequences(30, 11, 400))
+    found = []
+    for _ in range(2):
+        model.zero_grad()
+        cross_entropy(model, model(pack), pack).backward()
+        found.append({name: gradient.clone() for name, gradient in by_hf_name(model).items()})
+    torch.testing.assert_close(found[0], found[1], atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_a_broken_weight_shows_in_the_loss(model: Transformer, broken: float) -> None:
+    pack = pack_of(sequences(12))
+    with torch.no_grad():
+        next(model.linears()).weight[0, 0] = broken
+        assert not torch.isfinite(cross_entropy(model, model(pack), pack))
+        assert not torch.isfinite(target_logprobs(model, model(pack), pack)).all()
+
+
+def test_bfloat16_follows_float32(reference: Any, model: Transformer) -> None:
+    half = load_transformer(weights_of(reference), dtype=torch.bfloat16)
+    pack = pack_of(sequences(60, 200))
+    losses, gradients = [], []
+    for one in (model, half):
+        loss = cross_entropy(one, one(pack), pack)
+        loss.backward()
+        losses.append(loss.detach() / len(pack.targets))
+        gradients.append(torch.cat([gradient.float().flatten() for gradient in by_hf_name(one).values()]))
+    torch.testing.assert_close(losses[1], losses[0], atol=0.01, rtol=0)
+    assert torch.cosine_similarity(gradients[0], gradients[1], dim=0) > 0.995
+
+
+def test_a_pack_without_predictions_has_no_loss(model: Transformer) -> None:
+    pack = pack_of(sequences(1))
+    loss = cross_entropy(model, model(pack), pack)
+    loss.backward()
+    assert loss == 0
