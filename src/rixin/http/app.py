@@ -27,6 +27,8 @@ DESCRIPTION = (
     "the X-CSRF-Token header. Every failure is an OpenAI error object."
 )
 
+FORM_MARGIN = 1 << 20  # what a form has beside its file
+
 Background = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -36,8 +38,8 @@ def create_app(workspace: Workspace, *, background: Background | None = None) ->
     `background` runs beside the server from its start: `rixin up` loads the model there.
     """
     app = routes(workspace, background)
-    bounded = BoundedBody(app, max_bytes=workspace.settings.max_body_bytes)
     settings = workspace.settings
+    bounded = BoundedBody(app, max_bytes=settings.max_body_bytes, max_form_bytes=settings.max_file_bytes + FORM_MARGIN)
     return Envelope(bounded, hosts=own_hosts(settings.host, settings.public_url), public_url=settings.public_url)
 
 

@@ -18,6 +18,7 @@ from rixin.http.errors import plain_error
 
 ANONYMOUS_LIMIT = 64 << 10
 SILENCE_S = 30.0
+FORMS = {("POST", "/v1/files")}  # what takes multipart/form-data instead of JSON
 
 _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _PLACE = re.compile(r" - at (?:`key` in )?`\$\.?(.*)`$")
@@ -33,15 +34,19 @@ class BoundedBody:
     Those who show no key and no session get a smaller limit, so that strangers can't fill the memory.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, max_form_bytes: int) -> None:
         self.app = app
         self.max_bytes = max_bytes
+        self.max_form_bytes = max_form_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        if (scope["method"], scope["path"]) in FORMS:
+            await self._form(scope, headers, receive, send)
+            return
         known = "authorization" in headers or "cookie" in headers
         limit = self.max_bytes if known else min(self.max_bytes, ANONYMOUS_LIMIT)
         length = headers.get("content-length")
@@ -60,6 +65,18 @@ class BoundedBody:
             return
         reader = _Reader(receive, limit, _WINDOW.get(coding))
         await self.app(scope, reader, send)
+
+    async def _form(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """A form goes to the disk as it comes: its route counts the file, here is only a bound for all of it."""
+        if headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+            await plain_error(415, "Send the form uncompressed.")(scope, receive, send)
+            return
+        limit = self.max_form_bytes if "authorization" in headers or "cookie" in headers else ANONYMOUS_LIMIT
+        length = headers.get("content-length")
+        if length is not None and int(length) > limit:
+            await plain_error(413, _too_large(limit))(scope, receive, send)
+            return
+        await self.app(scope, _Reader(receive, limit, None), send)
 
 
 class _Reader:

@@ -44,6 +44,7 @@ class Facts:
     kind: str
     hidden: int
     tokens: int
+    rows: int = 1
     fill: float = 1.0
     method: Method = "lora"
     tokens_per_second: float | None = None
@@ -58,7 +59,9 @@ class Wishes:
     epochs: float | None = None
     steps: int | None = None
     batch_tokens: int | None = None
+    batch_rows: int | None = None
     learning_rate: float | None = None
+    learning_rate_factor: float = 1.0
     warmup_share: float | None = None
     lora_rank: int | None = None
     validate_every: int | None = None
@@ -84,7 +87,8 @@ def settle(wishes: Wishes, facts: Facts, *, guessed_speed: float = 300.0) -> Set
     """Derive what is left open. `guessed_speed` (tokens/s) stands in until the speed is measured."""
     speed = facts.tokens_per_second or guessed_speed
     goal = _goal(wishes, facts, speed)
-    batch = wishes.batch_tokens or _batch(facts.kind, goal)
+    of_rows = None if wishes.batch_rows is None else math.ceil(wishes.batch_rows * facts.tokens / max(facts.rows, 1))
+    batch = wishes.batch_tokens or of_rows or _batch(facts.kind, goal)
     parts = math.ceil(batch / PART_TOKENS_OF_KIND.get(facts.kind, PART_TOKENS))
     part = math.ceil(batch / parts)
     learnt = parts * part * facts.fill  # in a step
@@ -96,7 +100,7 @@ def settle(wishes: Wishes, facts: Facts, *, guessed_speed: float = 300.0) -> Set
         batch_tokens=parts * part,
         tokens=round(steps * learnt),
         epochs=steps * learnt / max(facts.tokens, 1),
-        learning_rate=wishes.learning_rate or _rate(facts),
+        learning_rate=wishes.learning_rate or _rate(facts) * wishes.learning_rate_factor,
         warmup_share=_warmup(steps) if wishes.warmup_share is None else wishes.warmup_share,
         lora_rank=wishes.lora_rank or _rank(goal),
         validate_every=wishes.validate_every or max(1, math.ceil(steps / VALIDATIONS)),

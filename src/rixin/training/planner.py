@@ -41,6 +41,7 @@ EXPORT_S_PER_PARAMETER = 1.2e-7
 EXPORT_S = 10.0
 BYTES_PER_PARAMETER = 6.0  # bfloat16 weights, the int8 engine's and GGUF's, with room for one more
 BYTES_PER_TRAINABLE = 3 * 12.0  # a checkpoint's masters and moments; two are kept and one is being written
+_FILE = re.compile(r"file-[0-9a-f]{32}")
 KINDS_OF_DATA: dict[str, Kind | None] = {
     "sft": "chat",
     "distill": "chat",
@@ -91,7 +92,7 @@ class Planner:
         }
         sources = {
             role: self._source(name, kind)
-            for role in ("data", "replay")
+            for role in ("data", "validation", "replay")
             if (name := getattr(recipe, role, None)) is not None
         }
         return Assignment(kind, recipe_values(recipe), sources, bases, self._settings.threads)
@@ -118,7 +119,7 @@ class Planner:
         return self._models.get(run.version_id)
 
     def _source(self, name: str, kind: str) -> Source:
-        path = Path(name).expanduser()
+        path = self._home / "files" / name if _FILE.fullmatch(name) else Path(name).expanduser()
         if path.exists():
             files = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
             found = self._datasets.add(_slug(path.stem), files, kind=KINDS_OF_DATA[kind])
@@ -152,10 +153,17 @@ class Planner:
             ) from None
 
     def _settled(self, recipe: Recipe, assignment: Assignment, measured: Measured) -> Plan:
-        wishes = Wishes(**{name: getattr(recipe, name, None) for name in Wishes.__dataclass_fields__})
+        names = [name for name in Wishes.__dataclass_fields__ if hasattr(recipe, name)]
+        wishes = Wishes(**{name: getattr(recipe, name) for name in names})
         method = recipe.method if isinstance(recipe, Tuning) else "full"
         facts = Facts(
-            assignment.kind, measured.hidden, measured.tokens, measured.fill, method, measured.tokens_per_second
+            kind=assignment.kind,
+            hidden=measured.hidden,
+            tokens=measured.tokens,
+            rows=measured.rows,
+            fill=measured.fill,
+            method=method,
+            tokens_per_second=measured.tokens_per_second,
         )
         settled = settle(wishes, facts)
         values = msgspec.convert(asdict(settled), Values)

@@ -35,10 +35,17 @@ class Recipe:
     batch_tokens: int | None = field(
         default=None, metadata=says("About how many tokens one optimizer step learns from.")
     )
+    batch_rows: int | None = field(
+        default=None, metadata=says("About how many rows one optimizer step learns from; instead of batch_tokens.")
+    )
     learning_rate: float | None = field(default=None, metadata=says("The highest learning rate."))
+    learning_rate_factor: float = field(default=1.0, metadata=says("Times the derived learning rate."))
     schedule: Schedule = field(default="cosine", metadata=says("How the learning rate falls."))
     warmup_share: float | None = field(default=None, metadata=says("The share of the steps in which the rate rises."))
     weight_decay: float = field(default=0.0, metadata=says("Weight decay of the optimizer (AdamW)."))
+    validation: str | None = field(
+        default=None, metadata=says("Data to validate on: a file, a folder or a dataset; instead of a held-out share.")
+    )
     validation_share: float = field(
         default=0.05, metadata=says("The share of the data that is held out to validate on.")
     )
@@ -144,6 +151,9 @@ class Pretrain(Recipe):
     """Train a new model and its tokenizer from nothing but text."""
 
     data: str = field(metadata=says("The text: a file, a folder or a dataset's name."))
+    validation: str | None = field(
+        default=None, metadata=says("Data to validate on: a file, a folder or a dataset; instead of a held-out share.")
+    )
     validation_share: float = field(
         default=0.005, metadata=says("The share of the data that is held out to validate on.")
     )

@@ -96,6 +96,17 @@ class RunTable:
         with self.database.read() as session:
             return [_event(row) for row in session.scalars(query)]
 
+    def newest(self, run_id: str, kind: Kind) -> Mapping[str, object]:
+        """The values of its newest event of this kind; none if there is none."""
+        query = (
+            select(RunEventRow.values)
+            .where(RunEventRow.run_id == run_id, RunEventRow.kind == kind)
+            .order_by(RunEventRow.seq.desc())
+            .limit(1)
+        )
+        with self.database.read() as session:
+            return session.scalar(query) or {}
+
     def change(self, session: Session, run_id: str) -> RunRow:
         """The row, locked until the transaction ends. Raises NotFound."""
         row = session.get(RunRow, run_id, with_for_update=True)

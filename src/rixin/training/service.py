@@ -142,6 +142,10 @@ class Runs:
         """What it reported after event `after`."""
         return self._table.events(run.id, after=after, limit=limit)
 
+    def progress(self, run: Run) -> Mapping[str, object]:
+        """The figures of its newest step."""
+        return self._table.newest(run.id, "step")
+
     def pause(self, run: Run) -> Run:
         """Have it save and wait; a queued one waits at once. Raises Conflict for one that has ended."""
         return self._ask(run.id, "pause")

@@ -36,6 +36,7 @@ POLL_S = 0.3
 TOUCH_S = 2.0
 GRACE_S = 120.0  # for the last step and its checkpoint
 RETRY_S = 2.0
+BUDGET_LOOK_S = 5.0  # a run that ends early gives back what it reserved
 WORKER_LOG = "worker.log"
 
 Stop = Literal["pause", "cancel", "budget", "shutdown"]
@@ -98,7 +99,7 @@ class Stages:
                 return False
             verdict = self._ledger.open(session, row, cores=plan.measured.cores, seconds=left)
             if not verdict.allowed:
-                _wait(row, verdict.why, verdict.again_at)
+                _wait(row, verdict.why, min(verdict.again_at or now(), now() + timedelta(seconds=BUDGET_LOOK_S)))
                 return False
             row.status, row.note, row.not_before = "running", None, None
             row.started_at = row.started_at or now()

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from rixin.http.openai import chat, completions, embeddings, models
+from rixin.http.openai import chat, completions, embeddings, files, fine_tuning, models
 
 openai_router = APIRouter(tags=["openai"])
-for part in (models, chat, completions, embeddings):
+for part in (models, chat, completions, embeddings, files, fine_tuning):
     openai_router.include_router(part.router)
 
 __all__ = ["openai_router"]
