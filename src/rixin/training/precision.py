@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rixin.training.shape import Shape
+from rixin.training.team import team
 
 PROBE = (512, 768, 2048)
 ROUNDS = 12
@@ -121,9 +122,11 @@ def gemm_bound(
 ) -> GemmBound:
     """What one step over `tokens`, `predicted` of them through the head, would take if it were these products alone.
 
-    Each product is timed in its own size, so the bound is this machine's, not a data sheet's. Takes about `rounds`
-    times a layer's part of the step.
+    Each product is timed in its own size, once by torch with all its threads and once by the team with rows for each
+    member; the faster counts. So the bound is this machine's, not a data sheet's. Takes about 2 * `rounds` times a
+    layer's part of the step.
     """
+    crew = team()
     operations = seconds = 0.0
     for product in products_of(shape, rank=rank, tokens=tokens, predicted=predicted):
         if product.rows == 0 or product.columns == 0:
@@ -131,6 +134,17 @@ def gemm_bound(
         a = torch.randn(product.rows, product.inner).to(dtype)
         b = torch.randn(product.inner, product.columns).to(dtype)
         out = torch.empty(product.rows, product.columns, dtype=dtype)
-        seconds += product.count * best_time(lambda a=a, b=b, out=out: torch.mm(a, b, out=out), rounds)  # type: ignore[misc]
+
+        def together(a: Tensor = a, b: Tensor = b, out: Tensor = out) -> None:
+            torch.mm(a, b, out=out)
+
+        def by_rows(a: Tensor = a, b: Tensor = b, out: Tensor = out) -> None:
+            def work(member: int) -> None:
+                first, stop = crew.rows(member, len(a))
+                torch.mm(a[first:stop], b, out=out[first:stop])
+
+            crew.run(work)
+
+        seconds += product.count * min(best_time(together, rounds), best_time(by_rows, rounds))
         operations += product.operations
     return GemmBound(operations, seconds)
