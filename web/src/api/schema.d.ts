@@ -338,6 +338,179 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Your files, the newest first */
+        get: operations["list_files"];
+        put?: never;
+        /** Upload a file (multipart/form-data) */
+        post: operations["create_file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{file_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of them */
+        get: operations["retrieve_file"];
+        put?: never;
+        post?: never;
+        /** Delete a file */
+        delete: operations["delete_file"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{file_id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its bytes */
+        get: operations["file_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fine_tuning/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Your trainings, the newest first */
+        get: operations["list_fine_tuning_jobs"];
+        put?: never;
+        /** Start a training */
+        post: operations["create_fine_tuning_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fine_tuning/jobs/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of them */
+        get: operations["retrieve_fine_tuning_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fine_tuning/jobs/{job}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End it for good */
+        post: operations["cancel_fine_tuning_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fine_tuning/jobs/{job}/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its checkpoints, the newest first */
+        get: operations["list_fine_tuning_checkpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fine_tuning/jobs/{job}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What it reported, the newest first */
+        get: operations["list_fine_tuning_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fine_tuning/jobs/{job}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have it save and wait */
+        post: operations["pause_fine_tuning_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/fine_tuning/jobs/{job}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go on with it */
+        post: operations["resume_fine_tuning_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models": {
         parameters: {
             query?: never;
@@ -569,6 +742,12 @@ export interface components {
             verbosity?: ("high" | "low" | "medium") | null;
             web_search_options?: null;
         };
+        /** CheckpointMetrics */
+        CheckpointMetrics: {
+            step: number;
+            train_loss: number | null;
+            valid_loss: number | null;
+        };
         /**
          * CompletionRequest
          * @description The body of `POST /v1/completions`. `max_tokens` may be 0 with `echo`, to score the prompt only.
@@ -677,6 +856,30 @@ export interface components {
             next: string | null;
         };
         /**
+         * CreateJob
+         * @description The body of `POST /v1/fine_tuning/jobs`.
+         */
+        CreateJob: {
+            /** @default null */
+            hyperparameters?: components["schemas"]["Hyperparameters"] | null;
+            /** @default null */
+            integrations?: Record<string, never>[] | null;
+            /** @default null */
+            metadata?: {
+                [key: string]: string;
+            } | null;
+            /** @default null */
+            method?: components["schemas"]["Method"] | null;
+            model: string;
+            /** @default null */
+            seed?: number | null;
+            /** @default null */
+            suffix?: string | null;
+            training_file: string;
+            /** @default null */
+            validation_file?: string | null;
+        };
+        /**
          * CreatedKey
          * @description `key` is the secret; it is shown only here.
          */
@@ -749,6 +952,37 @@ export interface components {
         ErrorObject: {
             error: components["schemas"]["ErrorBody"];
         };
+        /** FileDeleted */
+        FileDeleted: {
+            deleted: boolean;
+            id: string;
+            /** @enum {unknown} */
+            object: "file";
+        };
+        /** FileList */
+        FileList: {
+            data: components["schemas"]["FileObject"][];
+            first_id: string | null;
+            has_more: boolean;
+            last_id: string | null;
+            /** @enum {unknown} */
+            object: "list";
+        };
+        /**
+         * FileObject
+         * @description A file; `status` is always `processed`: rows are checked when a job is made of them.
+         */
+        FileObject: {
+            bytes: number;
+            created_at: number;
+            filename: string;
+            id: string;
+            /** @enum {unknown} */
+            object: "file";
+            purpose: string;
+            /** @enum {unknown} */
+            status: "processed";
+        };
         /** FunctionCall */
         FunctionCall: {
             arguments: string;
@@ -779,6 +1013,99 @@ export interface components {
         Health: {
             /** @enum {unknown} */
             status: "ok";
+        };
+        /**
+         * Hyperparameters
+         * @description `batch_size` is in rows. What is `auto`, or left out, the dial derives.
+         */
+        Hyperparameters: {
+            batch_size: number | "auto" | null;
+            beta: number | "auto" | null;
+            learning_rate_multiplier: number | "auto" | null;
+            n_epochs: number | "auto" | null;
+        };
+        /**
+         * Job
+         * @description `fine_tuned_model` is the id of the Version that came of it: it can be asked at once.
+         */
+        Job: {
+            created_at: number;
+            error: components["schemas"]["JobError"] | null;
+            estimated_finish: number | null;
+            fine_tuned_model: string | null;
+            finished_at: number | null;
+            hyperparameters: components["schemas"]["Hyperparameters"];
+            id: string;
+            integrations: Record<string, never>[];
+            metadata: {
+                [key: string]: string;
+            } | null;
+            method: components["schemas"]["Method"];
+            model: string;
+            /** @enum {unknown} */
+            object: "fine_tuning.job";
+            organization_id: string;
+            result_files: string[];
+            seed: number;
+            /** @enum {unknown} */
+            status: "cancelled" | "failed" | "paused" | "queued" | "running" | "succeeded" | "validating_files";
+            trained_tokens: number | null;
+            training_file: string;
+            validation_file: string | null;
+        };
+        /**
+         * JobCheckpoint
+         * @description Only of the last one there is a model to ask; others are what the run resumes from.
+         */
+        JobCheckpoint: {
+            created_at: number;
+            fine_tuned_model_checkpoint: string;
+            fine_tuning_job_id: string;
+            id: string;
+            metrics: components["schemas"]["CheckpointMetrics"];
+            /** @enum {unknown} */
+            object: "fine_tuning.job.checkpoint";
+            step_number: number;
+        };
+        /** JobCheckpointList */
+        JobCheckpointList: {
+            data: components["schemas"]["JobCheckpoint"][];
+            has_more: boolean;
+            /** @enum {unknown} */
+            object: "list";
+        };
+        /** JobError */
+        JobError: {
+            code: string;
+            message: string;
+            param: string | null;
+        };
+        /** JobEvent */
+        JobEvent: {
+            created_at: number;
+            data: Record<string, never>;
+            id: string;
+            /** @enum {unknown} */
+            level: "error" | "info" | "warn";
+            message: string;
+            /** @enum {unknown} */
+            object: "fine_tuning.job.event";
+            /** @enum {unknown} */
+            type: "message" | "metrics";
+        };
+        /** JobEventList */
+        JobEventList: {
+            data: components["schemas"]["JobEvent"][];
+            has_more: boolean;
+            /** @enum {unknown} */
+            object: "list";
+        };
+        /** JobList */
+        JobList: {
+            data: components["schemas"]["Job"][];
+            has_more: boolean;
+            /** @enum {unknown} */
+            object: "list";
         };
         /** JsonSchemaFormat */
         JsonSchemaFormat: {
@@ -843,6 +1170,27 @@ export interface components {
         MessageError: {
             code: string | null;
             message: string;
+        };
+        /**
+         * Method
+         * @description `kto` and `reward` are Rixin's own.
+         */
+        Method: {
+            dpo: components["schemas"]["MethodSettings"] | null;
+            kto: components["schemas"]["MethodSettings"] | null;
+            reinforcement: components["schemas"]["MethodSettings"] | null;
+            reward: components["schemas"]["MethodSettings"] | null;
+            supervised: components["schemas"]["MethodSettings"] | null;
+            /** @enum {unknown} */
+            type: "dpo" | "kto" | "reinforcement" | "reward" | "supervised";
+        };
+        /**
+         * MethodSettings
+         * @description `grader` is not used: each row says how its answer is checked.
+         */
+        MethodSettings: {
+            grader: Record<string, never> | null;
+            hyperparameters: components["schemas"]["Hyperparameters"] | null;
         };
         /** ModelCard */
         ModelCard: {
@@ -1967,6 +2315,419 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EmbeddingList"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    list_files: {
+        parameters: {
+            query?: {
+                purpose?: string | null;
+                limit?: number;
+                after?: string | null;
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileList"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    create_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileObject"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    retrieve_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileObject"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    delete_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileDeleted"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    file_content: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    list_fine_tuning_jobs: {
+        parameters: {
+            query?: {
+                limit?: number;
+                after?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobList"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    create_fine_tuning_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateJob"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    retrieve_fine_tuning_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    cancel_fine_tuning_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    list_fine_tuning_checkpoints: {
+        parameters: {
+            query?: {
+                limit?: number;
+                after?: string | null;
+            };
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobCheckpointList"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    list_fine_tuning_events: {
+        parameters: {
+            query?: {
+                limit?: number;
+                after?: string | null;
+            };
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobEventList"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    pause_fine_tuning_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    resume_fine_tuning_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description Any failure. */
