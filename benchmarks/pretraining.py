@@ -12,10 +12,9 @@ import os
 import sys
 from pathlib import Path
 
-from replay import forgetting
-
 from poems import Poems, kept_figures, poems, write_rows
 from pretrained import Pretrained, continue_poem, held_out_bits, pretrain
+from replay import forgetting
 
 HERE = Path(__file__).parent
 HOME = HERE.parent / ".cache" / "benchmark-home"

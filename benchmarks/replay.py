@@ -22,7 +22,7 @@ from rixin.training.transformer import load_transformer
 MODEL = "smollm2-135m-instruct"
 REPLAYED, MEASURED = "c4-demo", "wiki-demo"  # web pages are mixed in, articles of an encyclopaedia tell what was lost
 SHARE = 0.3
-TOKENS = 100_000
+TOKENS = 40_000
 POEMS_LEARNED, POEMS_MEASURED = 3000, 100
 CONTEXT = 512
 PACK_TOKENS = 2048

@@ -64,7 +64,7 @@ def measure(folder: Path, home: Path) -> Measured:
     cores = settle_threads(assignment.threads or None)
     began = time.monotonic()
     shop = Workshop(home, folder, assignment, rows=MOST_ROWS)
-    read_s = time.monotonic() - began
+    read_s = time.monotonic() - began - shop.conceived_s
     material = shop.material
     width = shop.shape.hidden
     read = len(material.lengths) + material.held_out + material.fit.left_out

@@ -1,6 +1,7 @@
 """From an assignment to a model, an objective and the loop's settings: what the trial and the run itself share."""
 
 import itertools
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,9 @@ class Workshop:
         self.home = home
         self.assignment = assignment
         self.recipe = assignment.typed()
+        began = time.monotonic()
         self.base = self._base(folder)
+        self.conceived_s = time.monotonic() - began  # once for a run, and not again when it goes on
         self.shape = self._shape()
         self.reader = self._reader()
         halves = {role: self._rows(source, role, rows) for role, source in assignment.sources.items()}
