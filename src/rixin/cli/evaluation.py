@@ -19,6 +19,7 @@ from rixin.models import Progress, restore
 from rixin.workspace import open_workspace
 
 app = App(name="eval", help="Evaluate models on suites of questions.")
+app.command("rixin.cli.report:report", name="report", help="Write a report as one HTML file, or as Markdown.")
 
 AsJson = Annotated[bool, Parameter("--json")]
 
@@ -30,6 +31,7 @@ def run(
     model: str | None = None,
     limit: int | None = None,
     seed: int | None = None,
+    tasks: str | None = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a model on a suite; going on where an earlier try broke off.
@@ -44,6 +46,8 @@ def run(
         Ask only so many items of each task.
     seed
         For repeats and examples; the suite's own if left out.
+    tasks
+        Only these tasks, with commas between them.
     as_json
         Print the report as JSON.
     """
@@ -62,6 +66,7 @@ def run(
                 talk.asker(version),
                 seed=seed,
                 limit=limit,
+                tasks=None if tasks is None else [name.strip() for name in tasks.split(",")],
                 report=line.report,
                 counted=lambda done, of: line.report(Progress("asking", done, of)),
             )

@@ -5,20 +5,31 @@ from typing import TYPE_CHECKING
 
 from rixin.evaluation.asker import Asker
 from rixin.evaluation.importer import import_questions
+from rixin.evaluation.presentation import (
+    Presentation,
+    present_comparison,
+    present_gap,
+    present_report,
+    write_presentation,
+)
 from rixin.evaluation.report import Cost, Report, Result, Sample, read_report, read_samples
 from rixin.evaluation.service import Evaluations, require_lm_eval
 from rixin.evaluation.suites import Suite, read_suite
 
 if TYPE_CHECKING:
     from rixin.evaluation.compare import Comparison, compare_reports
+    from rixin.evaluation.gap import Gap, Standing, measure_gap
     from rixin.evaluation.gate import GateDecision, decide, parse_gate
 
 # Imported when first asked for: they bring scipy, which the server's process does without.
 _LATER = {
     "Comparison": "compare",
+    "Gap": "gap",
     "GateDecision": "gate",
+    "Standing": "gap",
     "compare_reports": "compare",
     "decide": "gate",
+    "measure_gap": "gap",
     "parse_gate": "gate",
 }
 
@@ -27,19 +38,27 @@ __all__ = [
     "Comparison",
     "Cost",
     "Evaluations",
+    "Gap",
     "GateDecision",
+    "Presentation",
     "Report",
     "Result",
     "Sample",
+    "Standing",
     "Suite",
     "compare_reports",
     "decide",
     "import_questions",
+    "measure_gap",
     "parse_gate",
+    "present_comparison",
+    "present_gap",
+    "present_report",
     "read_report",
     "read_samples",
     "read_suite",
     "require_lm_eval",
+    "write_presentation",
 ]
 
 

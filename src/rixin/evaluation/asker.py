@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Generic, TypeVar
@@ -46,19 +47,31 @@ class _Item(Generic[T]):
 
 
 class Asker:
-    """One engine behind a portal into the event loop that it lives in. Errors are those of the engine."""
+    """One engine behind a portal into the event loop that it lives in; it starts with the first question.
+
+    Errors are those of the engine.
+    """
 
     def __init__(self, portal: BlockingPortal, lease: Lease) -> None:
         self._portal = portal
         self._lease = lease
-        self.capabilities: Capabilities = portal.call(self._capabilities)
+        self._asked = False
 
-    async def _capabilities(self) -> Capabilities:
-        async with self._lease() as engine:
-            return engine.capabilities()
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        """What the engine can do; asking starts it."""
+
+        async def ask() -> Capabilities:
+            async with self._lease() as engine:
+                return engine.capabilities()
+
+        self._asked = True
+        return self._portal.call(ask)
 
     def memory_bytes(self) -> int | None:
-        """Resident memory of the engine's process; None where it has none, or the system does not tell."""
+        """Resident memory of the engine's process; None where it has none, was asked nothing, or none tells."""
+        if not self._asked:
+            return None
 
         async def ask() -> int | None:
             async with self._lease() as engine:
@@ -81,6 +94,8 @@ class Asker:
 
     def score(self, requests: Sequence[ScoreRequest], done: Callable[[int, Score], None]) -> None:
         """Score all; `done` hears of each with its index, in this thread, soon after it is known."""
+        if not requests:
+            return
 
         async def ask(report: Callable[[int, Score], None]) -> None:
             async with self._lease() as engine:
@@ -93,6 +108,8 @@ class Asker:
 
     def generate(self, requests: Sequence[GenerateRequest], done: Callable[[int, Answered], None]) -> None:
         """Answer all, as many at once as the engine takes; `done` hears of each with its index, in this thread."""
+        if not requests:
+            return
 
         async def ask(report: Callable[[int, Answered], None]) -> None:
             waiting = iter(enumerate(requests))
@@ -102,7 +119,7 @@ class Asker:
                     report(at, await _answer(engine, request))
 
             async with self._lease() as engine, asyncio.TaskGroup() as group:
-                for _ in range(min(len(requests), max(1, self.capabilities.parallel))):
+                for _ in range(min(len(requests), max(1, engine.capabilities().parallel))):
                     group.create_task(work(engine))
 
         self._run(ask, done)
@@ -118,6 +135,7 @@ class Asker:
 
     def _run(self, ask: Callable[[Callable[[int, T], None]], Awaitable[None]], done: Callable[[int, T], None]) -> None:
         """Run `ask` in the loop, and `done` here for each thing that it reports."""
+        self._asked = True
         told: SimpleQueue[_Item[T] | None] = SimpleQueue()
 
         async def run() -> None:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from rixin.errors import InvalidRequest
 from rixin.evaluation.asker import Asker
 from rixin.evaluation.journal import Journal, key_of
-from rixin.evaluation.lm import EngineLM
+from rixin.evaluation.lm import EngineLM, readable
 from rixin.evaluation.report import Sample
 from rixin.evaluation.retrieval import retrieve
 from rixin.evaluation.suites import Suite, TaskSpec, read_rows
@@ -169,7 +169,7 @@ def _sample(
         task=spec.name,
         item=name,
         cluster=f"{spec.name}/{cluster}",
-        prompt=str(first.args[0]),
+        prompt=readable(str(first.args[0])),
         answer=answer[:MAX_ANSWER_CHARACTERS],
         expected=expected,
         scores=scores,

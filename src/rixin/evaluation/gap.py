@@ -81,7 +81,7 @@ def verdict_of(low: float, high: float) -> Verdict:
         return "ahead"
     if high < 0:
         return "behind"
-    return "level" if -LEVEL_WITHIN <= low and high <= LEVEL_WITHIN else "open"
+    return "level" if low >= -LEVEL_WITHIN and high <= LEVEL_WITHIN else "open"
 
 
 def _standing(pair: Paired, remote: Report) -> Standing:

@@ -214,6 +214,13 @@ class EngineLM(LM):  # type: ignore[misc]
         return TokenPrompt(tuple(self._tokens.encode(context, add_bos=not chat)))
 
 
+def readable(prompt: str) -> str:
+    """A prompt as a person reads it: a chat that an engine elsewhere writes out is here turn by turn."""
+    if not prompt.startswith(_CHAT):
+        return prompt
+    return "\n".join(f"{turn['role']}:\n{turn['content']}\n" for turn in json.loads(prompt.removeprefix(_CHAT)))
+
+
 def tokens_of(folder: Path | None) -> Tokens | None:
     """The tokens of a Version's folder; None where it runs elsewhere."""
     return None if folder is None else Tokens(folder)

@@ -63,7 +63,9 @@ def pack_samples(reports: Sequence[Sequence[Sample]], shorten: Shorten = str) ->
                 prompt=[-1 if one is None else prompts.add(one.prompt) for one in found],
                 answer=[shorten(one.answer) if one else "" for one in found],
                 verdict=[shorten(one.verdict) if one else "" for one in found],
-                scores=[[_score(one, name) for name in metrics[task]] for (task, _), one in zip(keys, found, strict=True)],
+                scores=[
+                    [_score(one, name) for name in metrics[task]] for (task, _), one in zip(keys, found, strict=True)
+                ],
                 repeats=[one.repeats if one else 0 for one in found],
                 prompt_tokens=[one.prompt_tokens if one else 0 for one in found],
                 answer_tokens=[one.answer_tokens if one else 0 for one in found],
@@ -97,7 +99,7 @@ class _Prompts:
             common = _common(self._last, prompt)
             rest = self._shorten(prompt[common:])
             self._numbers[prompt] = len(self.written)
-            self.written.append((len(prompt[:common].encode("utf-16-le")) // 2, rest))
+            self.written.append((len(prompt[:common].encode("utf-16-le", "surrogatepass")) // 2, rest))
             self._last = prompt[:common] + rest
         return self._numbers[prompt]
 

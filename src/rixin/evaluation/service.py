@@ -7,7 +7,7 @@ import platform
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
@@ -73,14 +73,15 @@ class Evaluations:
         *,
         seed: int | None = None,
         limit: int | None = None,
+        tasks: Collection[str] | None = None,
         report: Reporter,
         counted: Counted = lambda _done, _of: None,
     ) -> Report:
         """Ask the Version what was not asked yet, judge it, and keep the Report; a finished one is given back.
 
-        `limit` takes so many items of each task. Killed at any moment, it goes on with the next call. Raises
-        InvalidRequest, HashMismatch, SourceUnreachable, Conflict (another process evaluates the same), and what the
-        engine raises.
+        `limit` takes so many items of each task, `tasks` only some tasks. Killed at any moment, it goes on with the
+        next call. Raises InvalidRequest, HashMismatch, SourceUnreachable, Conflict (another process evaluates the
+        same), and what the engine raises.
         """
         require_lm_eval()
         from rixin.evaluation.contamination import contamination
@@ -90,6 +91,9 @@ class Evaluations:
 
         chosen = suite.file.seed if seed is None else seed
         about = [version.id, suite.hash, str(chosen), str(limit), str(METHOD)]
+        if tasks is not None:
+            suite = suite.only(tasks)
+            about += [task.name for task in suite.file.task]
         name = "e_" + hashlib.sha256("\0".join(about).encode()).hexdigest()[:12]
         folder = self._home / "reports" / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,9 +125,13 @@ class Evaluations:
                 model=version.model_name,
                 version=version.id,
                 family=self.family(version),
-                created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
                 seed=chosen,
-                settings={"engine": version.engine, "limit": str(limit or "none")},
+                settings={
+                    "engine": version.engine,
+                    "limit": str(limit or "none"),
+                    "tasks": "all" if tasks is None else ", ".join(task.name for task in suite.file.task),
+                },
                 results=[
                     result
                     for spec in suite.file.task
@@ -135,7 +143,7 @@ class Evaluations:
                     answer_tokens=sum(one.answer_tokens for one in samples),
                     memory_bytes=asker.memory_bytes(),
                 ),
-                command=_command(version, suite, seed, limit),
+                command=_command(version, suite, seed, limit, tasks),
                 notes=[*notes, *_said(findings)],
                 machine=f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}",
             )
@@ -248,6 +256,30 @@ class Evaluations:
             )
         return made
 
+    def decision(self, a: Report, b: Report) -> "GateDecision | None":
+        """What a gate decided last on these two; None if none did."""
+        from rixin.evaluation.gate import Check, GateDecision
+
+        with self._database.read() as session:
+            row = session.scalar(
+                select(GateDecisionRow)
+                .where(GateDecisionRow.report_a == a.id, GateDecisionRow.report_b == b.id)
+                .order_by(GateDecisionRow.created_at.desc())
+                .limit(1)
+            )
+            if row is None:
+                return None
+            return GateDecision(
+                promote=row.promote,
+                reason=row.reason,
+                checks=msgspec.convert(row.checks, list[Check]),
+                gate_hash=row.gate_sha256,
+                a=a.version,
+                b=b.version,
+                report_a=a.id,
+                report_b=b.id,
+            )
+
     def _enter(self, report: Report) -> Report:
         """The database knows of it; a kill between the files and this is mended by the next call."""
         with self._database.write() as session:
@@ -326,10 +358,11 @@ def _write(folder: Path, report: Report, samples: Sequence[Sample]) -> None:
         temporary.replace(folder / name)
 
 
-def _command(version: Version, suite: Suite, seed: int | None, limit: int | None) -> str:
+def _command(version: Version, suite: Suite, seed: int | None, limit: int | None, tasks: Collection[str] | None) -> str:
     words = ["rixin", "eval", "run", suite.name, "--model", version.id]
     words += [] if seed is None else ["--seed", str(seed)]
     words += [] if limit is None else ["--limit", str(limit)]
+    words += [] if tasks is None else ["--tasks", ",".join(task.name for task in suite.file.task)]
     return " ".join(words)
 
 

@@ -5,7 +5,7 @@ import hashlib
 import re
 import tomllib
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Literal
@@ -113,6 +113,14 @@ class Suite(Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         return self.file.name
+
+    def only(self, tasks: Collection[str]) -> "Suite":
+        """The suite with these tasks alone; its hash stays. Raises InvalidRequest for a task that it lacks."""
+        chosen = [task for task in self.file.task if task.name in tasks]
+        if not chosen or len(chosen) < len(set(tasks)):
+            known = ", ".join(task.name for task in self.file.task)
+            raise InvalidRequest(f"The suite {self.name} has the tasks {known}.", param="tasks")
+        return msgspec.structs.replace(self, file=msgspec.structs.replace(self.file, task=chosen))
 
 
 def read_suite(folder: Path) -> Suite:
