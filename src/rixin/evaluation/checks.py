@@ -17,7 +17,8 @@ from rixin.errors import InvalidRequest
 from rixin.evaluation.templates import field, fill
 
 PATTERN_SECONDS = 2.0
-_NUMBER = re.compile(r"[-−]?(?:\d{1,3}(?:[,,]\d{3})+|\d+)(?:\.\d+)?")
+# A hyphen after a word or a bracket joins or takes away ("3-5", "(a)-2"): it is no sign.
+_NUMBER = re.compile(r"(?:(?<![\w)])[-−])?(?:\d{1,3}(?:[,,]\d{3})+|\d+)(?:\.\d+)?")
 _FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 _CITATION = re.compile(r"[\[【](\d{1,3}(?:\s*[,、,]\s*\d{1,3})*)[\]】]")
 _DIGITS = "0-9〇零一二三四五六七八九十百千万亿"

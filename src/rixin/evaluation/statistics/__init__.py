@@ -3,6 +3,7 @@
 from rixin.evaluation.statistics.agreement import Agreement, cohen_kappa
 from rixin.evaluation.statistics.binary import Discordance, mcnemar, proportion_interval, proportion_lower_bound
 from rixin.evaluation.statistics.bradley_terry import Strength, Vote, bradley_terry
+from rixin.evaluation.statistics.length import LengthControlled, equal_length_win
 from rixin.evaluation.statistics.multiple import holm
 from rixin.evaluation.statistics.paired import (
     Difference,
@@ -19,12 +20,14 @@ __all__ = [
     "ConfidenceSequence",
     "Difference",
     "Discordance",
+    "LengthControlled",
     "Strength",
     "Vote",
     "bootstrap_lower_bound",
     "bradley_terry",
     "cohen_kappa",
     "confidence_sequence",
+    "equal_length_win",
     "holm",
     "items_needed",
     "mcnemar",
