@@ -65,7 +65,8 @@ def main() -> None:
 
 
 def _wait_for(child: int) -> NoReturn:
-    """Ends as the child ended."""
+    """Ends as the child ended, or at once, and the child with it, when the process that asked for it is killed."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os._exit(128 - code if code < 0 else code)
 
