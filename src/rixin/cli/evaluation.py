@@ -20,6 +20,10 @@ from rixin.workspace import open_workspace
 
 app = App(name="eval", help="Evaluate models on suites of questions.")
 app.command("rixin.cli.report:report", name="report", help="Write a report as one HTML file, or as Markdown.")
+app.command("rixin.cli.judging:judge", name="judge", help="Let a model judge the answers of two reports, pair by pair.")
+app.command(
+    "rixin.cli.judging:contamination", name="contamination", help="Which questions of a suite a model has learned from."
+)
 
 AsJson = Annotated[bool, Parameter("--json")]
 
@@ -74,6 +78,8 @@ def run(
         _print_json(msgspec.to_builtins(report))
         return
     show_report(report)
+    if not report.results:
+        print(f"Its answers are compared in pairs: `rixin eval judge OTHER {report.model} --suite {report.suite}`.")
     print(f"Report {report.id}: `rixin eval show {report.id} --samples 5`, `rixin eval report {report.id}`.")
 
 
@@ -95,8 +101,9 @@ def show_all(*, suite: str | None = None, as_json: AsJson = False) -> None:
         return
     table = _table("report", "suite", "model", "version", "score", "made")
     for one in reports:
-        deciding = next((result for result in one.results if result.role == "primary"), one.results[0])
-        table.add_row(one.id, one.suite, one.model, one.version, _score(deciding), one.created_at)
+        deciding = next((result for result in one.results if result.role == "primary"), next(iter(one.results), None))
+        score = _score(deciding) if deciding else "`rixin eval judge`"
+        table.add_row(one.id, one.suite, one.model, one.version, score, one.created_at)
     Console().print(table)
     if not reports:
         print("There are no reports. `rixin eval run everyday` makes one.", file=sys.stderr)

@@ -17,39 +17,64 @@ from rixin.evaluation.service import Evaluations, require_lm_eval
 from rixin.evaluation.suites import Suite, read_suite
 
 if TYPE_CHECKING:
+    from rixin.evaluation.arena import Arena, Match, standings, verdicts
     from rixin.evaluation.compare import Comparison, compare_reports
     from rixin.evaluation.gap import Gap, Standing, measure_gap
     from rixin.evaluation.gate import GateDecision, decide, parse_gate
+    from rixin.evaluation.judge import Pair, Share, calibrate, pair_up
+    from rixin.evaluation.judging import Judgement, judge_reports, judgements, kinship
 
 # Imported when first asked for: they bring scipy, which the server's process does without.
 _LATER = {
+    "Arena": "arena",
     "Comparison": "compare",
     "Gap": "gap",
     "GateDecision": "gate",
+    "Judgement": "judging",
+    "Match": "arena",
+    "Pair": "judge",
+    "Share": "judge",
     "Standing": "gap",
+    "calibrate": "judge",
     "compare_reports": "compare",
     "decide": "gate",
+    "judge_reports": "judging",
+    "judgements": "judging",
+    "kinship": "judging",
     "measure_gap": "gap",
+    "pair_up": "judge",
     "parse_gate": "gate",
+    "standings": "arena",
+    "verdicts": "arena",
 }
 
 __all__ = [
+    "Arena",
     "Asker",
     "Comparison",
     "Cost",
     "Evaluations",
     "Gap",
     "GateDecision",
+    "Judgement",
+    "Match",
+    "Pair",
     "Presentation",
     "Report",
     "Result",
     "Sample",
+    "Share",
     "Standing",
     "Suite",
+    "calibrate",
     "compare_reports",
     "decide",
     "import_questions",
+    "judge_reports",
+    "judgements",
+    "kinship",
     "measure_gap",
+    "pair_up",
     "parse_gate",
     "present_comparison",
     "present_gap",
@@ -58,6 +83,8 @@ __all__ = [
     "read_samples",
     "read_suite",
     "require_lm_eval",
+    "standings",
+    "verdicts",
     "write_presentation",
 ]
 

@@ -49,9 +49,9 @@ def datasets_of(versions: Iterable[Version]) -> list[str]:
 
 
 def contamination(
-    items: Mapping[str, str], version: Version, registry: Registry, datasets: Datasets
+    items: Mapping[str, Sequence[str]], version: Version, registry: Registry, datasets: Datasets
 ) -> tuple[list[Finding], list[str]]:
-    """Each item (by name, with its text) that the Version's lineage was trained on, and what could not be looked at.
+    """Each item (by name, with its texts) that the Version's lineage was trained on, and what could not be looked at.
 
     One finding an item and dataset. Weights that came from elsewhere bring no data to look at, which is said.
     """
@@ -84,14 +84,14 @@ def contamination(
 class Index:
     """Windows of the items' texts, to be found in other texts."""
 
-    def __init__(self, items: Mapping[str, str]) -> None:
+    def __init__(self, items: Mapping[str, Sequence[str]]) -> None:
         self._windows: dict[int, dict[tuple[str, ...], list[str]]] = defaultdict(dict)
-        for name, text in items.items():
-            for run in _runs(text):
-                size, least = _sizes(run)
-                if len(run) >= least:
-                    for window in _windows(run, min(size, len(run))):
-                        self._windows[len(window)].setdefault(window, []).append(name)
+        # Each text by itself: a short question is found although its item has long articles beside it.
+        for name, run in ((name, run) for name, texts in items.items() for text in texts for run in _runs(text)):
+            size, least = _sizes(run)
+            if len(run) >= least:
+                for window in _windows(run, min(size, len(run))):
+                    self._windows[len(window)].setdefault(window, []).append(name)
 
     def search(self, text: str) -> Iterator[tuple[str, str]]:
         """Each item of which a window is in `text`, with that window; an item may come more than once."""

@@ -42,10 +42,15 @@ class Material(Struct, frozen=True, kw_only=True):
     names: list[str]
     clusters: list[str]
 
-    def texts(self) -> Iterator[tuple[str, str]]:
-        """Each item as `task/name`, with all of its row that is text."""
+    def texts(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Each item as `task/name`, with all texts of its row."""
         for name, row in zip(self.names, self.rows, strict=True):
-            yield f"{self.spec.name}/{name}", "\n".join(value for value in row.values() if isinstance(value, str))
+            yield f"{self.spec.name}/{name}", tuple(value for value in row.values() if isinstance(value, str))
+
+    def question(self, row: Row, name: str) -> str:
+        """What the row asks, with the task's system message before it."""
+        asked = fill(self.spec.prompt, row, f"{self.spec.name}/{name}")
+        return f"{self.spec.system}\n\n{asked}" if self.spec.system else asked
 
 
 def load(suite: Suite, locate: Locate, *, limit: int | None = None) -> list[Material]:

