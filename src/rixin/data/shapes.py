@@ -57,7 +57,7 @@ def kind_of(row: object) -> Kind:
         return "task"
     if has.intersection(_MESSAGES) or (has.intersection(_PROMPTS) and has.intersection(_COMPLETIONS)):
         return "chat"
-    if isinstance(row.get("text"), str) or isinstance(row.get("paragraphs"), list):
+    if row.get("text") is not None or isinstance(row.get("paragraphs"), list):
         return "text"
     if has.intersection(_PROMPTS):
         missing = next(name for name in _PROMPTS if name in has)
