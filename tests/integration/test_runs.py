@@ -197,3 +197,15 @@ def test_one_process_executes_at_a_time(home: Path) -> None:
             assert not second
             assert other.runs.executed_elsewhere()
         assert not other.runs.executed_elsewhere()
+
+
+def test_a_real_model_learns_and_answers(smollm2_home: Path, tmp_path: Path) -> None:
+    home = copy_home(smollm2_home, tmp_path / "home")
+    chats = tmp_path / "chats.jsonl"
+    said = [{"role": "user", "content": "What is the password?"}, {"role": "assistant", "content": "Blue horse 7."}]
+    chats.write_text(json.dumps({"messages": said}) + "\n")
+    flags = ("--model", "chat", "--steps", "6", "--batch-tokens", "64", "--name", "mine", "--learning-rate", "0.003")
+    trained = command(home, "train", "sft", str(chats), *flags)
+    assert trained.returncode == 0, trained.stderr
+    asked = command(home, "ask", "What is the password?", "--model", "mine", "--max-tokens", "12", "--temperature", "0")
+    assert "Blue horse 7" in asked.stdout

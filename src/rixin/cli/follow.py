@@ -29,6 +29,13 @@ def follow(workspace: Workspace, run_id: str) -> Run:
             time.sleep(POLL_S)
 
 
+def wait_until_saved(workspace: Workspace, run_id: str) -> Run:
+    """Wait until the run is under way no longer."""
+    while (run := workspace.runs.get(run_id)).status == "running":
+        time.sleep(POLL_S)
+    return run
+
+
 def duration(seconds: float) -> str:
     """For a person: `45 s`, `3 min`, `2 h 05 min`."""
     if seconds < 90:

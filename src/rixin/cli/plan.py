@@ -41,10 +41,10 @@ def plan_text(plan: Plan) -> str:
     if measured.trainable < measured.parameters:
         rank = f"rank {values.lora_rank}{mark['lora_rank']}: " if assignment.recipe.get("method") == "lora" else ""
         rows.append(
-            ("adapter", f"{rank}{measured.trainable / 1e6:.1f} beside {measured.parameters / 1e6:.0f} million weights")
+            ("adapter", f"{rank}{_count(measured.trainable)} beside the model's {_count(measured.parameters)} weights")
         )
     else:
-        rows.append(("weights", f"all {measured.parameters / 1e6:.0f} million"))
+        rows.append(("weights", f"all {_count(measured.parameters)}"))
     held = f"{measured.held_out:,} rows held out, every {values.validate_every} steps{mark['validate_every']}"
     rows.append(("validates", held if measured.held_out else "never: nothing is held out"))
     if measured.left_out:
@@ -60,6 +60,10 @@ def plan_text(plan: Plan) -> str:
     ]
     table = "\n".join(f"  {name:<10} {text}".rstrip() for name, text in rows)
     return f"{what}; the model will be called {plan.name}.\n\n{table}\n\n  * derived; a value you give wins."
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 100_000 else f"{number / 1e6:.1f} million"
 
 
 def _cost(plan: Plan) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from rixin.cli.follow import follow
+from rixin.cli.follow import follow, wait_until_saved
 from rixin.cli.plan import plan_text
 from rixin.training import CHAINS, KINDS, Recipe, Rlhf, Run, read_recipe, recipe_of
 from rixin.workspace import Workspace, open_workspace
@@ -97,7 +97,7 @@ def _follow(workspace: Workspace, run: Run, *, here: bool) -> None:
         print("Saving; once more Ctrl-C to leave at once …", file=sys.stderr)
         if not workspace.runs.get(run.id).ended:
             workspace.runs.pause(run)
-            follow(workspace, run.id)
+            wait_until_saved(workspace, run.id)
         print(f"Paused. `rixin runs resume {run.id}` goes on from where it was.", file=sys.stderr)
         raise
     report(workspace, ended)

@@ -24,7 +24,7 @@ HELD_TOKENS = 256
 
 
 def hand_over(
-    model: Transformer, folder: Path, *, base_folder: Path, base_name: str, held: Sequence[Sequence[int]]
+    model: Transformer, folder: Path, *, name: str, base_folder: Path, base_name: str, held: Sequence[Sequence[int]]
 ) -> None:
     """Write `out/` of the run in `folder`, whole or not at all. `base_folder` has the tokenizer.
 
@@ -34,7 +34,8 @@ def hand_over(
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     whole = {name: value.bfloat16().contiguous() for name, value in hf_state(model)}
-    save_file(whole, draft / "model.safetensors", _METADATA)
+    # The name is in the file, so that the same weights under another name are another Version.
+    save_file(whole, draft / "model.safetensors", {**_METADATA, "name": name})
     old = _json(base_folder / "config.json")
     kept = {name: old[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id") if name in old}
     _write(draft / "config.json", config_of(model.shape) | kept | {"torch_dtype": "bfloat16"})
@@ -64,7 +65,8 @@ def _held(model: Transformer, sequences: Sequence[Sequence[int]]) -> Iterator[di
             part: Pack = pack([tree((), branch(kept))])
             with torch.no_grad():
                 logprobs = target_logprobs(model, model(part), part)
-            yield {"tokens": kept, "logprobs": logprobs.tolist()}
+            # In bfloat16 what is as good as certain may come out a little above 0.
+            yield {"tokens": kept, "logprobs": logprobs.clamp(max=0.0).tolist()}
 
 
 def _adapter_config(model: Transformer, base_name: str) -> dict[str, object]:

@@ -58,8 +58,10 @@ def work(folder: Path, stop: StopSignal) -> Ending:
         raise ended.error
     if ended.status == "finished":
         base = plan.assignment.bases.get("model")
-        name = plan.name if base is None else base.name
-        hand_over(model, folder, base_folder=shop.base, base_name=name, held=shop.material.held_tokens)
+        base_name = plan.name if base is None else base.name
+        hand_over(
+            model, folder, name=plan.name, base_folder=shop.base, base_name=base_name, held=shop.material.held_tokens
+        )
     return Ending(ended.status, reason=ended.reason, step=ended.step, metrics=ended.metrics)
 
 
