@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from lm_eval.api import task as lm_eval_task
 from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
 from lm_eval.api.task import ConfigurableTask
 from msgspec import Struct
 
@@ -88,7 +89,7 @@ def evaluate(
     report: Report = lambda _done, _of: None,
 ) -> list[Sample]:
     """Ask everything that is not in the journal yet, judge all, and give the samples in the suite's order."""
-    with _quiet():
+    with quiet():
         made = {
             material.spec.name: make_task(material.spec, material.rows, material.examples, material.names, seed=seed)
             for material in materials
@@ -115,6 +116,14 @@ def evaluate(
 
 
 def _run(material: Material, task: ConfigurableTask, lm: EngineLM, journal: Journal, seed: int) -> Iterator[Sample]:
+    for name, cluster, (instances, found) in zip(
+        material.names, material.clusters, ask(material, task, lm), strict=True
+    ):
+        yield _sample(material.spec, name, cluster, instances, found, journal, seed)
+
+
+def ask(material: Material, task: ConfigurableTask, lm: LM) -> Iterator[tuple[list[Instance], Mapping[str, object]]]:
+    """What any LM of lm-eval answered to each item, and what the task makes of it, in the order of the items."""
     spec = material.spec
     task.build_all_requests(
         rank=0,
@@ -133,10 +142,9 @@ def _run(material: Material, task: ConfigurableTask, lm: EngineLM, journal: Jour
             instance.resps.append(response)
     task.apply_filters()
     [filtered] = {name for instance in task.instances for name in instance.filtered_resps}
-    for name, cluster in zip(material.names, material.clusters, strict=True):
+    for name in material.names:
         instances = sorted(by_item[name], key=lambda instance: instance.idx)
-        found = task.process_results(instances[0].doc, [one.filtered_resps[filtered] for one in instances])
-        yield _sample(spec, name, cluster, instances, found, journal, seed)
+        yield instances, task.process_results(instances[0].doc, [one.filtered_resps[filtered] for one in instances])
 
 
 def _sample(
@@ -222,7 +230,7 @@ def _counts(names: Sequence[str]) -> dict[str, int]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """lm-eval tells of every default it takes and draws bars of its own."""
     bar = lm_eval_task.tqdm
     lm_eval_task.tqdm = partial(bar, disable=True)

@@ -28,6 +28,9 @@ from rixin.text import Tokens
 # How a chat is passed as text through lm-eval to an engine whose template is not here.
 _CHAT = "\x00chat:"
 
+# Of so many contexts the prefixes are kept while their continuations are scored: a multiple of what is scored at once.
+CONTEXTS_AT_ONCE = 64
+
 Counted = Callable[[int], None]
 
 
@@ -135,8 +138,7 @@ class EngineLM(LM):  # type: ignore[misc]
         return found
 
     def _score(self, wanted: Mapping[str, ScoreRequest]) -> None:
-        # Those with one context go together, so that it is computed once.
-        names = sorted(wanted, key=lambda name: (wanted[name].context, len(wanted[name].continuation)))
+        names = _in_waves({name: request.context for name, request in wanted.items()})
 
         def done(index: int, score: Score) -> None:
             request = wanted[names[index]]
@@ -219,6 +221,24 @@ def readable(prompt: str) -> str:
     if not prompt.startswith(_CHAT):
         return prompt
     return "\n".join(f"{turn['role']}:\n{turn['content']}\n" for turn in json.loads(prompt.removeprefix(_CHAT)))
+
+
+def _in_waves(contexts: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """An order in which a context is asked about once, and again only when it lies in the engine's prefix cache.
+
+    All continuations of one context at once would each compute it. So of so many contexts the first continuations go
+    first, then all second ones, and so on.
+    """
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name, context in contexts.items():
+        groups.setdefault(context, []).append(name)
+    ordered = [groups[context] for context in sorted(groups)]
+    names: list[str] = []
+    for start in range(0, len(ordered), CONTEXTS_AT_ONCE):
+        wave = ordered[start : start + CONTEXTS_AT_ONCE]
+        for rank in range(max(map(len, wave))):
+            names += [group[rank] for group in wave if rank < len(group)]
+    return names
 
 
 def tokens_of(folder: Path | None) -> Tokens | None:
