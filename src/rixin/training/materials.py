@@ -28,6 +28,7 @@ from rixin.training.rewards import Reward as Judge
 from rixin.training.rollout import Trying
 from rixin.training.transformer import Transformer
 
+USUAL_ANSWER = 128
 HELD = 16  # sequences that exports are compared on
 MEAN_ANSWER_SHARE = 0.6  # of the longest answer: what a try is expected to take, before any was made
 
@@ -146,7 +147,7 @@ def _labelled(recipe: Kto, reader: Reader, rows: Mapping[str, Halves]) -> Materi
 
 
 def _tasks(recipe: Grpo, reader: Reader, rows: Mapping[str, Halves], helpers: Helpers) -> Material:
-    answer = recipe.max_answer_tokens
+    answer = recipe.max_answer_tokens or min(USUAL_ANSWER, reader.context // 2)
     any_prompt = recipe.reward == "model"
     learn = reader.tasks(rows["data"].learn, answer_tokens=answer, any_prompt=any_prompt)
     aside = reader.for_held_out()

@@ -117,7 +117,7 @@ class Grpo(Tuning):
     )
     reward_model: str | None = field(default=None, metadata=says("For `--reward model`: the run that trained it."))
     group: int = field(default=8, metadata=says("Answers that are tried for each prompt."))
-    max_answer_tokens: int = field(default=128, metadata=says("The longest answer that is tried."))
+    max_answer_tokens: int | None = field(default=None, metadata=says("The longest answer that is tried."))
     temperature: float = field(default=1.0, metadata=says("How varied the tries are."))
     beta: float = field(default=0.0, metadata=says("How strongly the model is held to where it began; 0 not at all."))
 
