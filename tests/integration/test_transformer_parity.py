@@ -311,3 +311,26 @@ def test_a_pack_without_predictions_has_no_loss(model: Transformer) -> None:
     loss = cross_entropy(model, model(pack), pack)
     loss.backward()
     assert loss == 0
+
+
+def test_tokens_come_as_often_as_their_chances_say_and_none_outside_of_top_p(model: Transformer) -> None:
+    prompt = sequences(5)[0]
+    with torch.no_grad():
+        chances = (model(pack_of([prompt]))[-1] @ model.head.T / 0.7).softmax(0)
+    order = chances.argsort(descending=True)
+    inside = order[: int((chances[order].cumsum(0) < 0.6).sum()) + 1]
+    for top_p, among in ((1.0, order), (0.6, inside)):
+        (answers,) = generate(
+            model,
+            [prompt],
+            samples_per_prompt=20_000,
+            max_tokens=1,
+            temperature=0.7,
+            top_p=top_p,
+            end_ids=(),
+            generator=torch.Generator().manual_seed(9),
+        )
+        counts = torch.bincount(torch.tensor([answer.tokens[0] for answer in answers]), minlength=97) / 20_000
+        expected = torch.zeros(97).index_copy_(0, among, chances[among] / chances[among].sum())
+        assert (counts - expected).abs().max() < 0.015
+        assert counts[expected == 0].sum() == 0

@@ -15,6 +15,8 @@ from rixin.training.batch import Pack, Segment
 from rixin.training.layer import Layer
 from rixin.training.transformer import Transformer, rms_norm, rope_table, rotate
 
+LIKELY = 512
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -158,15 +160,30 @@ def generate(
 
 
 def _sample(logits: Tensor, temperature: float, top_p: float, drawn: Tensor) -> Tensor:
-    """A token a row, by `drawn` (uniform in 0..1) against the summed chances of the likeliest tokens."""
+    """A token a row, where `drawn` (uniform in 0..1) of the summed chances of all tokens, or of the likeliest, lies.
+
+    The likeliest are looked for among LIKELY only, unless those are too few: sorting all of the vocabulary took longer
+    than the model.
+    """
+    likeliest = logits.argmax(1)
     if temperature == 0:
-        return logits.argmax(1)
-    chances, order = (logits / temperature).softmax(1).sort(dim=1, descending=True, stable=True)
-    summed = chances.cumsum(1)
-    kept = ((summed - chances) < top_p).sum(1, keepdim=True)
-    limit = summed.gather(1, kept - 1)
-    place = torch.searchsorted(summed, drawn[:, None] * limit, right=True).minimum(kept - 1)
-    return order.gather(1, place)[:, 0]
+        return likeliest
+    chances = (logits / temperature).softmax(1)
+    if top_p == 1:
+        return _at(chances.cumsum(1), drawn, likeliest)
+    few = min(LIKELY, chances.shape[1])
+    kept, order = chances.topk(few, dim=1)
+    if float(kept.sum(1).min()) < top_p:
+        kept, order = chances.sort(dim=1, descending=True, stable=True)
+    before = kept.cumsum(1) - kept
+    place = _at(kept.masked_fill(before >= top_p, 0).cumsum(1), drawn, torch.zeros_like(likeliest))
+    return order.gather(1, place[:, None])[:, 0]
+
+
+def _at(summed: Tensor, drawn: Tensor, otherwise: Tensor) -> Tensor:
+    """The first column whose sum is above `drawn` of the whole; `otherwise` where rounding leaves none."""
+    place = torch.searchsorted(summed, drawn[:, None] * summed[:, -1:], right=True)[:, 0]
+    return torch.where(place < summed.shape[1], place, otherwise)
 
 
 def _check(
