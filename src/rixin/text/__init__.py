@@ -1,8 +1,21 @@
 """Text: decoding a stream of bytes, stop strings, chat templates, and a model's tokens."""
 
+from typing import TYPE_CHECKING
+
 from rixin.text.row_template import RowTemplate
 from rixin.text.stream import StopFilter, Utf8Stream
 from rixin.text.template import ChatTemplate
-from rixin.text.tokens import Tokens
+
+if TYPE_CHECKING:
+    from rixin.text.tokens import Tokens
 
 __all__ = ["ChatTemplate", "RowTemplate", "StopFilter", "Tokens", "Utf8Stream"]
+
+
+def __getattr__(name: str) -> object:
+    """`Tokens` is imported when first asked for: it brings the tokenizers library, which the server does without."""
+    if name != "Tokens":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rixin.text.tokens import Tokens
+
+    return Tokens

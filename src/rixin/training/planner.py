@@ -10,7 +10,7 @@ import msgspec
 from rixin.compute import Child
 from rixin.data import Datasets, Kind
 from rixin.errors import InvalidRequest, NotEnoughDisk, NotEnoughMemory, RixinError
-from rixin.models import Registry, Version, open_weights
+from rixin.models import Registry, Version
 from rixin.settings import Settings
 from rixin.store import Database
 from rixin.training.dial import OVERHEAD_SHARE, Facts, Wishes, settle
@@ -98,6 +98,8 @@ class Planner:
         return Assignment(kind, recipe_values(recipe), sources, bases, self._settings.threads)
 
     def _base(self, name: str) -> Base:
+        from rixin.models import open_weights  # brings numpy, which the server's process does without
+
         version = self._version(name)
         path = Path(open_weights(version).where)
         assert version.folder is not None

@@ -4,9 +4,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from rixin.errors import InvalidRequest
+from rixin.evaluation.statistics.distributions import normal_quantile
 
 
 @dataclass(frozen=True)
@@ -41,5 +41,5 @@ def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable], *, level:
     mixed = (columns[:, None] + rows[None, :]) ** 2
     off = (1 - kappa) ** 2 * float(np.sum((table * mixed)[~np.eye(len(names), dtype=bool)]))
     variance = (diagonal + off - (kappa - chance * (1 - kappa)) ** 2) / (len(first) * (1 - chance) ** 2)
-    reach = float(stats.norm.ppf(0.5 + level / 2)) * float(np.sqrt(max(variance, 0.0)))
+    reach = normal_quantile(0.5 + level / 2) * float(np.sqrt(max(variance, 0.0)))
     return Agreement(kappa, max(kappa - reach, -1.0), min(kappa + reach, 1.0), share, len(first))

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from rixin.errors import InvalidRequest
+from rixin.evaluation.statistics.distributions import beta_quantile, binomial_p
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ def mcnemar(a: ArrayLike, b: ArrayLike) -> Discordance:
     return Discordance(
         gained,
         lost,
-        float(stats.binomtest(gained, gained + lost, alternative="greater").pvalue),
-        float(stats.binomtest(gained, gained + lost).pvalue),
+        binomial_p(gained, gained + lost, one_sided=True),
+        binomial_p(gained, gained + lost, one_sided=False),
     )
 
 
@@ -48,11 +48,11 @@ def proportion_interval(right: int, items: int, *, level: float = 0.95) -> tuple
     if items == 0:
         return 0.0, 1.0
     tail = (1 - level) / 2
-    low = float(stats.beta.ppf(tail, right, items - right + 1)) if right else 0.0
-    high = float(stats.beta.isf(tail, right + 1, items - right)) if right < items else 1.0
+    low = beta_quantile(tail, right, items - right + 1) if right else 0.0
+    high = beta_quantile(1 - tail, right + 1, items - right) if right < items else 1.0
     return low, high
 
 
 def proportion_lower_bound(right: int, items: int, *, level: float = 0.95) -> float:
     """The exact one-sided lower bound of a proportion; 0 without items."""
-    return float(stats.beta.ppf(1 - level, right, items - right + 1)) if right else 0.0
+    return beta_quantile(1 - level, right, items - right + 1) if right else 0.0

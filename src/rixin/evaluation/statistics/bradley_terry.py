@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
-from scipy import stats
 
 from rixin.errors import InvalidRequest
+from rixin.evaluation.statistics.distributions import normal_quantile
 
 Contestant = TypeVar("Contestant", bound=Hashable)
 STEPS = 100
@@ -71,7 +71,7 @@ def bradley_terry(votes: Iterable[Vote[Contestant]], *, level: float = 0.95) -> 
     middle = design.T @ (design * (residuals**2)[:, None]) + prior
     centring = np.eye(len(names)) - 1 / len(names)
     covariance = centring @ inverse @ middle @ inverse @ centring
-    reach = float(stats.norm.ppf(0.5 + level / 2)) * np.sqrt(np.diag(covariance))
+    reach = normal_quantile(0.5 + level / 2) * np.sqrt(np.diag(covariance))
     counts = np.abs(design).T @ weights
     return {
         name: Strength(

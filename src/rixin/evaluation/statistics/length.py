@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from rixin.errors import InvalidRequest
+from rixin.evaluation.statistics.distributions import student_quantile
 from rixin.evaluation.statistics.paired import check_differences
 
 STEPS = 100
@@ -57,7 +57,7 @@ def equal_length_win(
     inverse = np.linalg.inv(curvature)
     # The prior's share keeps a few verdicts that all agree from looking certain.
     covariance = inverse @ (count / (count - 1) * sums.T @ sums + PRIOR * np.eye(2)) @ inverse
-    reach = float(stats.t.ppf(0.5 + level / 2, count - 1)) * float(np.sqrt(covariance[0, 0]))
+    reach = student_quantile(0.5 + level / 2, count - 1) * float(np.sqrt(covariance[0, 0]))
     return LengthControlled(
         _share(weights[0]), _share(weights[0] - reach), _share(weights[0] + reach), float(weights[1])
     )

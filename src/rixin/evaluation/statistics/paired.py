@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from rixin.errors import InvalidRequest
+from rixin.evaluation.statistics.distributions import normal_quantile, student_quantile
 
 Floats = NDArray[np.float64]
 # Up to here all sign patterns are counted; beyond, so many are drawn.
@@ -74,9 +74,9 @@ def paired_difference(
     return Difference(
         mean=mean,
         standard_error=error,
-        low=mean - error * float(stats.t.ppf(0.5 + level / 2, count - 1)),
-        high=mean + error * float(stats.t.ppf(0.5 + level / 2, count - 1)),
-        lower_bound=mean - error * float(stats.t.ppf(level, count - 1)),
+        low=mean - error * student_quantile(0.5 + level / 2, count - 1),
+        high=mean + error * student_quantile(0.5 + level / 2, count - 1),
+        lower_bound=mean - error * student_quantile(level, count - 1),
         items=len(values),
         clusters=count,
         level=level,
@@ -143,7 +143,7 @@ def smallest_difference(standard_error: float, clusters: int, *, level: float = 
     if clusters < 2:
         return float("inf")
     freedom = clusters - 1
-    return standard_error * float(stats.t.ppf(level, freedom) + stats.t.ppf(power, freedom))
+    return standard_error * (student_quantile(level, freedom) + student_quantile(power, freedom))
 
 
 def items_needed(
@@ -153,4 +153,4 @@ def items_needed(
     if difference <= 0 or not np.isfinite(standard_error):
         return None
     spread = standard_error * np.sqrt(items)
-    return int(np.ceil((spread * (stats.norm.ppf(level) + stats.norm.ppf(power)) / difference) ** 2))
+    return int(np.ceil((spread * (normal_quantile(level) + normal_quantile(power)) / difference) ** 2))
