@@ -1,7 +1,8 @@
-"""Runs untrusted Python, inside walls it puts up first. A program: `python -s -S -P -B jail.py SETUP REPORT`.
+"""Runs untrusted Python, inside walls it puts up first. A program: `python -s -S -P -B jail.py SETUP REPORT PARENT`.
 
 SETUP and REPORT are numbers of open files: the first holds what `sandbox.py` wants (JSON), to the second this writes
-one JSON object a line. It imports the standard library only, since nothing else is on its path.
+one JSON object a line; PARENT is the process that has to live. It imports the standard library only, since nothing else
+is on its path.
 
 Two processes: the first waits, the second is alone in a PID namespace (where the kernel gives one), can't start
 another, and dies with the first. Once the walls stand they can't be taken down: `no_new_privs`, no capabilities,
@@ -16,6 +17,7 @@ import json
 import os
 import platform
 import resource
+import select
 import signal
 import struct
 import sys
@@ -46,15 +48,24 @@ class WallMissing(Exception):
 
 def main() -> None:
     """Put up the walls and run what SETUP says. Exit status: the code's own."""
-    setup_file, report_file = map(int, sys.argv[1:3])
+    setup_file, report_file, asker = map(int, sys.argv[1:4])
+    _die_with_parent()
+    if os.getppid() != asker:  # it was killed before this process could ask to die with it
+        return
     with os.fdopen(setup_file, "rb") as opened:
         setup: dict[str, Any] = json.load(opened)
     try:
         separate = _namespaces()
+        alive, held = os.pipe()
         child = os.fork()
         if child:
             _wait_for(child)
+        os.close(held)
         layers, alone = _walls(setup, separate)
+        _die_with_parent()
+        if select.select([alive], [], [], 0)[0]:  # its end is closed: the parent is gone already
+            return
+        os.close(alive)
         _limits(setup["limits"])
         _seccomp(bytes.fromhex(setup["filters"]["alone" if alone else "among_others"]))
     except (WallMissing, OSError) as missing:
@@ -66,9 +77,13 @@ def main() -> None:
 
 def _wait_for(child: int) -> NoReturn:
     """Ends as the child ended, or at once, and the child with it, when the process that asked for it is killed."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _die_with_parent()  # once more, since new credentials undo it
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os._exit(128 - code if code < 0 else code)
+
+
+def _die_with_parent() -> None:
+    _check(_LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
 
 
 def _namespaces() -> bool:
@@ -113,7 +128,6 @@ def _walls(setup: dict[str, Any], separate: bool) -> tuple[list[str], bool]:
     counted = _leave_root(setup["user"])
     if not os.access(setup["readable"][0], os.R_OK | os.X_OK):
         raise WallMissing(f"root's own folder to another user, who needs {setup['readable'][0]} to import from")
-    _check(_LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
     _check(_LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _drop_capabilities()
     if abi:

@@ -163,7 +163,7 @@ def _supervise(setup: bytes, stdin: bytes, limits: Limits) -> SandboxResult:
     setup_file, stdin_file = _in_memory("setup", setup), _in_memory("stdin", stdin)
     try:
         process = subprocess.Popen(
-            [*command, str(setup_file), str(report_write)],
+            [*command, str(setup_file), str(report_write), str(os.getpid())],
             stdin=stdin_file,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
