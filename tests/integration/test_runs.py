@@ -124,17 +124,19 @@ def test_of_two_runs_with_a_budget_for_one_the_second_waits(home: Path, chats: P
         cores = planned[0].measured.cores
     settings = {"home": home, "compute_core_hours": 1.5 * cores, "runs_parallel": 2}
     with Workspace(Settings.model_validate(settings)) as workspace:
-        first, second = (planned_for_an_hour(workspace, sft(chats, steps=steps)) for steps in (4, 5))
+        runs = [planned_for_an_hour(workspace, sft(chats, steps=steps)) for steps in (4, 5)]
+
+        def noted() -> bool:
+            return any("compute budget is used up" in (workspace.runs.get(run.id).note or "") for run in runs)
+
         with workspace.runs.executing():
-            waiting = wait_until(lambda: "budget" in (workspace.runs.get(second.id).note or "") or None)
-            assert waiting
-            until_status(workspace, first, "finished")
-            # The first gave back what it did not use of its hour, so now there is room for the second.
-            until_status(workspace, second, "finished")
-        [one, two] = (workspace.runs.get(run.id) for run in (first, second))
-    assert one.finished_at is not None
-    assert two.started_at is not None
-    assert two.started_at >= one.finished_at
+            assert wait_until(noted)
+            # The first gives back what it did not use of its hour; then there is room for the second.
+            ended = [until_status(workspace, run, "finished") for run in runs]
+    first, second = sorted(ended, key=lambda run: str(run.started_at))
+    assert first.finished_at is not None
+    assert second.started_at is not None
+    assert second.started_at >= first.finished_at
 
 
 def planned_for_an_hour(workspace: Workspace, recipe: Recipe) -> Run:
