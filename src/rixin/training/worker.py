@@ -6,6 +6,7 @@ It saves and ends when it gets SIGTERM or when the process that started it is go
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -14,10 +15,15 @@ from rixin.training.ending import Ending, Failure, forget_ending, write_ending
 from rixin.training.handover import hand_over
 from rixin.training.loop import train
 from rixin.training.memory import explained_memory
+from rixin.training.objective import Objective
+from rixin.training.objectives.causal import CausalLearning
+from rixin.training.objectives.sft import SupervisedFineTuning
 from rixin.training.plan import PLAN_FILE, Plan, load
+from rixin.training.precision import gemm_bound
 from rixin.training.recorder import Recorder
 from rixin.training.stop import StopSignal
 from rixin.training.threads import settle
+from rixin.training.transformer import Transformer
 from rixin.training.workshop import Workshop
 
 OTHER_SAVES_S = 600.0
@@ -52,7 +58,14 @@ def work(folder: Path, stop: StopSignal) -> Ending:
     model = shop.model(plan.values, plan.measured.precision)
     objective = shop.objective(model, plan.values, folder)
     ended = train(
-        model, objective, shop.settings(plan.values), folder, Recorder(folder), stop=stop, samples=shop.samples()
+        model,
+        objective,
+        shop.settings(plan.values),
+        folder,
+        Recorder(folder),
+        stop=stop,
+        samples=shop.samples(),
+        bound_tokens_per_second=_bound(model, objective),
     )
     if ended.error is not None:
         raise ended.error
@@ -63,6 +76,23 @@ def work(folder: Path, stop: StopSignal) -> Ending:
             model, folder, name=plan.name, base_folder=shop.base, base_name=base_name, held=shop.material.held_tokens
         )
     return Ending(ended.status, reason=ended.reason, step=ended.step, metrics=ended.metrics)
+
+
+def _bound(model: Transformer, objective: Objective[Any]) -> float | None:
+    """Tokens a second that the products of a step alone would allow; None where a step also samples or has no packs."""
+    if not isinstance(objective, SupervisedFineTuning | CausalLearning):
+        return None
+    packs = objective.batch(0, model).parts
+    largest = max(packs, key=lambda pack: len(pack.tokens))
+    bound = gemm_bound(
+        model.shape,
+        rank=next((linear.adapter.rank for linear in model.linears() if linear.adapter is not None), None),
+        tokens=len(largest.tokens),
+        predicted=len(largest.predict_at),
+        dtype=model.head.dtype,
+        rounds=2,
+    )
+    return len(largest.tokens) / bound.seconds
 
 
 if __name__ == "__main__":
