@@ -12,7 +12,19 @@ LOCK = Path(__file__).parents[2] / "requirements" / "core.txt"
 PINS = [Requirement(line) for line in re.findall(r"^[a-z0-9-]+==.*?(?= *\\$)", LOCK.read_text("utf-8"), re.MULTILINE)]
 
 PERMISSIVE = {
-    *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python", "ISC", "MIT", "MIT-0", "PSF-2.0", "Zlib"),
+    *(
+        "0BSD",
+        "Apache-2.0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "CC0-1.0",
+        "CNRI-Python",
+        "ISC",
+        "MIT",
+        "MIT-0",
+        "PSF-2.0",
+        "Zlib",
+    ),
     "MPL-2.0",  # asks that changes to its own files stay open, and nothing of who uses them
 }
 # Imported by name at run time (SQLAlchemy does, where the database is PostgreSQL), unchanged, and replaceable by

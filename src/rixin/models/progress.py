@@ -10,7 +10,9 @@ Stage = Literal["waiting", "locating", "downloading", "checking", "preparing", "
 
 @dataclass(frozen=True)
 class Progress:
-    """One look at a long job. `done` and `total` are bytes (steps when preparing, questions when asking); `total` 0 is unknown.
+    """One look at a long job. `done` and `total` are bytes (when preparing steps, when asking questions).
+
+    A `total` of 0 is unknown.
 
     `bytes_per_second` and `seconds_left` are None until they can be told. `note` is one sentence about what just
     happened, where there is something to say.
