@@ -2,7 +2,8 @@
 
 Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks" (with its Newton-Schulz
 coefficients); the factor that gives an update the size of AdamW's, so that one rate serves both: Liu et al. 2025,
-arXiv:2502.16982. On poems, a model of 2 million weights came in equal time to 6.68 nats a token, with AdamW to 6.96.
+arXiv:2502.16982. On poems, a model of 2 million weights came in equal time to 6.68 nats a token, with AdamW to 6.96
+(one seed, one rate each: docs/pretraining.md).
 """
 
 import math
