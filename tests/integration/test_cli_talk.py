@@ -117,9 +117,12 @@ class Terminal:
 
     def __init__(self, environment: Mapping[str, str], *arguments: str) -> None:
         self._master, slave = pty.openpty()
+        # Whoever starts these tests in the background may have them ignore Ctrl-C, and a child inherits that.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             [*RIXIN, *arguments], env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
         )
+        signal.signal(signal.SIGINT, before)
         os.close(slave)
         self.seen = ""
 

@@ -41,7 +41,9 @@ def test_what_is_not_given_follows_from_the_text_and_is_made_once(tmp_path: Path
     wanted = Pretrain(data="poems", minutes=0.01)
     base = conceive(tmp_path, wanted, lambda: LINES, seconds=0.6)
     shape = shape_in(base)
-    assert (shape.layers, shape.hidden) == (2, 128)
+    # How many follows from how fast this machine is.
+    assert shape.layers >= 1
+    assert shape.hidden == 64 * shape.layers
     made = (base / "tokenizer.json").read_bytes()
 
     def unwanted() -> list[str]:
