@@ -10,6 +10,7 @@ from typing import TypeAlias
 MEMORY = 64  # losses that say what is usual
 ENOUGH = 16  # of them, before a leap can be told
 LEAP = 10.0  # robust standard deviations above the median: heavy tails of small batches stay below
+DOUBT = 16.0  # with so many losses their spread counts twice: that of few may come out far too small
 LEAST_LEAP = 1.0  # and at least this much plus half the median: near a loss of 0 the spread says little
 ROW = 3  # bad batches one after the other: not the batches, the weights have gone bad
 BACK = 8  # steps from the first of them back to weights that were good: a leap's cause lies a few updates before it
@@ -126,7 +127,7 @@ class Guard:
             return None
         usual = median(self._losses)
         spread = 1.4826 * median(abs(one - usual) for one in self._losses)
-        limit = usual + max(LEAP * spread, LEAST_LEAP + 0.5 * abs(usual))
+        limit = usual + max(LEAP * spread * (1 + DOUBT / len(self._losses)), LEAST_LEAP + 0.5 * abs(usual))
         return f"The loss leapt to {loss:.3g}; {usual:.3g} is usual." if loss > limit else None
 
     def state(self) -> dict[str, Sequence[float]]:
