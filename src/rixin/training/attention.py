@@ -11,19 +11,19 @@ from rixin.training import attention_kernels
 from rixin.training.buffers import Buffer, Scratch
 from rixin.training.tiles import Share, Tile
 
+MULTIPLE = 32  # of a tile's tokens and keys
+
 
 def attend(share: Share, q: Buffer, k: Buffer, v: Buffer, out: Buffer, lse: Buffer, scratch: Scratch) -> None:
     """A member's share. `out` [T, heads * head_size or more], `lse` float32 [kv_heads, T * group] are filled."""
-    size = q.tensor.shape[3]
+    group, size = q.tensor.shape[2:]
     for tile in share.tiles:
-        queries, keys, values, sums = _views(share, tile, q, k, v, lse, scratch)
+        queries, keys, values, sums = _operands(share, tile, q, k, v, lse, scratch)
         scores = _scores(queries, keys, scratch)
-        tokens = tile.stop - tile.first
-        group = queries.shape[1] // tokens
         attention_kernels.softmax_tile(scores.array, group, tile.shared, tile.begins, tile.behind, size**-0.5, sums)
         attended = scratch.take("attended", *queries.shape, dtype=queries.dtype)
         torch.bmm(scores.tensor, values, out=attended.tensor)
-        attention_kernels.heads_to_rows(attended.array, group, size, out.array, tile.first, share.head)
+        attention_kernels.heads_to_rows(attended.array, group, size, out.array, tile.first, tile.stop, share.head)
 
 
 def attend_backward(
@@ -31,14 +31,12 @@ def attend_backward(
     scratch: Scratch,
 ) -> None:  # fmt: skip
     """A member's share. `d_q` is filled; to `d_k` and `d_v`, float32 and zero at first, is added."""
-    size = q.tensor.shape[3]
+    group, size = q.tensor.shape[2:]
     heads = slice(share.head, share.head_stop)
     for tile in share.tiles:
-        queries, keys, values, sums = _views(share, tile, q, k, v, lse, scratch)
-        tokens = tile.stop - tile.first
-        group = queries.shape[1] // tokens
+        queries, keys, values, sums = _operands(share, tile, q, k, v, lse, scratch)
         d = scratch.take("d_attended", *queries.shape, dtype=queries.dtype)
-        attention_kernels.rows_to_heads(d_out.array, group, size, d.array, tile.first, share.head)
+        attention_kernels.rows_to_heads(d_out.array, group, size, d.array, tile.first, tile.stop, share.head)
         scores = _scores(queries, keys, scratch)
         d_scores = scratch.take("d_scores", *scores.tensor.shape, dtype=queries.dtype)
         torch.bmm(d.tensor, values.transpose(1, 2), out=d_scores.tensor)
@@ -47,13 +45,15 @@ def attend_backward(
         )
         grown = scratch.take("d_keys", *keys.shape, dtype=queries.dtype)
         torch.bmm(scores.tensor.transpose(1, 2), d.tensor, out=grown.tensor)
-        attention_kernels.accumulate(grown.array, d_v.array, share.head, tile.prefix, tile.shared, tile.own)
+        attention_kernels.accumulate(grown.array, tile.keys, d_v.array, share.head, tile.prefix, tile.shared, tile.own)
         torch.bmm(d_scores.tensor.transpose(1, 2), queries, out=grown.tensor)
-        attention_kernels.accumulate(grown.array, d_k.array, share.head, tile.prefix, tile.shared, tile.own)
-        torch.bmm(d_scores.tensor, keys, out=d_q.tensor[heads, tile.first : tile.stop].flatten(1, 2))
+        attention_kernels.accumulate(grown.array, tile.keys, d_k.array, share.head, tile.prefix, tile.shared, tile.own)
+        torch.bmm(d_scores.tensor, keys, out=d.tensor)
+        target = d_q.tensor[heads, tile.first : tile.stop].flatten(1, 2)
+        target.copy_(d.tensor[:, : target.shape[1]])
 
 
-_Views = tuple[torch.Tensor, torch.Tensor, torch.Tensor, NDArray[np.float32]]
+_Operands = tuple[torch.Tensor, torch.Tensor, torch.Tensor, NDArray[np.float32]]
 
 
 def _scores(queries: torch.Tensor, keys: torch.Tensor, scratch: Scratch) -> Buffer:
@@ -62,19 +62,31 @@ def _scores(queries: torch.Tensor, keys: torch.Tensor, scratch: Scratch) -> Buff
     return scores
 
 
-def _views(share: Share, tile: Tile, q: Buffer, k: Buffer, v: Buffer, lse: Buffer, scratch: Scratch) -> _Views:
+def _operands(share: Share, tile: Tile, q: Buffer, k: Buffer, v: Buffer, lse: Buffer, scratch: Scratch) -> _Operands:
+    """Queries, keys and values of a tile, in sizes that come again, and the place of its rows' sums.
+
+    The library that multiplies compiles a kernel for every size that it meets. With sizes as they fall, a step took an
+    eighth longer, and each left some 40 MB of kernels behind.
+    """
     heads = slice(share.head, share.head_stop)
-    group = q.tensor.shape[2]
-    queries = q.tensor[heads, tile.first : tile.stop].flatten(1, 2)
+    group, size = q.tensor.shape[2:]
+    rows, padded = (tile.stop - tile.first) * group, _padded(tile.stop - tile.first) * group
+    queries = scratch.take("queries", share.head_stop - share.head, padded, size, dtype=q.tensor.dtype).tensor
+    queries[:, :rows] = q.tensor[heads, tile.first : tile.stop].flatten(1, 2)
+    queries[:, rows:] = 0
     keys, values = (_keys(heads, tile, x, name, scratch) for x, name in ((k, "keys"), (v, "values")))
     return queries, keys, values, lse.array[heads, tile.first * group : tile.stop * group]
 
 
 def _keys(heads: slice, tile: Tile, x: Buffer, name: str, scratch: Scratch) -> torch.Tensor:
     own = x.tensor[heads, tile.own : tile.stop]
-    if tile.shared == 0:
-        return own
-    both = scratch.take(name, len(own), tile.keys, own.shape[2], dtype=own.dtype).tensor
-    both[:, : tile.shared] = x.tensor[heads, tile.prefix : tile.prefix + tile.shared]
-    both[:, tile.shared :] = own
-    return both
+    whole = scratch.take(name, len(own), _padded(tile.keys), own.shape[2], dtype=own.dtype).tensor
+    if tile.shared:
+        whole[:, : tile.shared] = x.tensor[heads, tile.prefix : tile.prefix + tile.shared]
+    whole[:, tile.shared : tile.keys] = own
+    whole[:, tile.keys :] = 0
+    return whole
+
+
+def _padded(size: int) -> int:
+    return -(-size // MULTIPLE) * MULTIPLE

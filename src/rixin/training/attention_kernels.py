@@ -22,14 +22,16 @@ from rixin.training.elements import (
 
 @compiled
 def softmax_tile(scores: Any, group: int, shared: int, begins: Any, behind: int, scale: Any, lse: Any) -> None:
-    """Chances in the place of scores [heads, rows, keys]; row r is of token r // group.
+    """Chances in the place of scores [heads, rows or more, keys or more]; row r is of token r // group.
 
     Token t sees the first `shared` keys and those from `begins[t]` up to `behind + t`. `lse` float32 [heads, rows]
-    takes the logarithm of each row's sum.
+    takes the logarithm of each row's sum. Rows of no token, and what a token does not see, become 0.
     """
-    heads, rows, keys = scores.shape
+    heads, padded, keys = scores.shape
+    rows = len(begins) * group
     whole = np.empty(keys + BLOCK, np.float32)
     for h in range(heads):
+        scores[h, rows:padded] = 0
         for r in range(rows):
             t = r // group
             begin, end = begins[t], behind + t + 1
@@ -73,11 +75,14 @@ def _scores_gradient(line: Any, d_line: Any, dot: Any, scale: Any, row: Any, d_r
 def softmax_tile_backward(
     scores: Any, d_chances: Any, group: int, shared: int, begins: Any, behind: int, scale: Any, lse: Any
 ) -> None:
-    """Chances in the place of scores, the scores' gradient in the place of the chances'."""
-    heads, rows, keys = scores.shape
+    """Chances in the place of scores, the scores' gradient in the place of the chances'; sizes as above."""
+    heads, padded, keys = scores.shape
+    rows = len(begins) * group
     whole = np.empty(keys + BLOCK, np.float32)
     d_whole = np.empty(keys + BLOCK, np.float32)
     for h in range(heads):
+        scores[h, rows:padded] = 0
+        d_chances[h, rows:padded] = 0
         for r in range(rows):
             t = r // group
             begin, end = begins[t], behind + t + 1
@@ -99,31 +104,35 @@ def softmax_tile_backward(
 
 
 @compiled
-def heads_to_rows(source: Any, group: int, size: int, target: Any, first: int, head: int) -> None:
-    """[heads, tokens * group, size] into the columns of those heads, of rows from `first` on, of `target`."""
-    heads, rows, _ = source.shape
-    for i in range(rows // group):
-        for h in range(heads):
+def heads_to_rows(source: Any, group: int, size: int, target: Any, first: int, stop: int, head: int) -> None:
+    """[heads, tokens * group or more, size] into the columns of those heads, of rows [first, stop), of `target`."""
+    for i in range(stop - first):
+        for h in range(source.shape[0]):
             for g in range(group):
                 at = ((head + h) * group + g) * size
                 target[first + i, at : at + size] = source[h, i * group + g]
 
 
 @compiled
-def rows_to_heads(source: Any, group: int, size: int, target: Any, first: int, head: int) -> None:
-    """The way back of `heads_to_rows`."""
-    heads, rows, _ = target.shape
-    for i in range(rows // group):
+def rows_to_heads(source: Any, group: int, size: int, target: Any, first: int, stop: int, head: int) -> None:
+    """The way back of `heads_to_rows`; rows of no token become 0."""
+    heads, padded, _ = target.shape
+    for i in range(stop - first):
         for h in range(heads):
             for g in range(group):
                 at = ((head + h) * group + g) * size
                 target[h, i * group + g] = source[first + i, at : at + size]
+    for h in range(heads):
+        target[h, (stop - first) * group : padded] = 0
 
 
 @compiled
-def accumulate(source: Any, total: Any, head: int, prefix: int, shared: int, first: int) -> None:
-    """Adds [heads, keys, size] to float32 `total` [kv_heads, T, size]: `shared` rows at `prefix`, others at `first`."""
-    heads, keys, size = source.shape
+def accumulate(source: Any, keys: int, total: Any, head: int, prefix: int, shared: int, first: int) -> None:
+    """Adds [heads, keys or more, size] to float32 `total` [kv_heads, T, size].
+
+    `shared` rows go to those from `prefix` on, the others to those from `first` on.
+    """
+    heads, _, size = source.shape
     for h in range(heads):
         for i in range(keys):
             row = source[h, i]

@@ -20,6 +20,7 @@ from rixin.training.transformer import Transformer
 
 CHUNK_BYTES = 64 * 2**20
 LONGEST_CHUNK = 512
+MULTIPLE = 64
 
 
 def cross_entropy(model: Transformer, hidden: Tensor, pack: Pack, weights: Tensor | None = None) -> Tensor:
@@ -40,25 +41,30 @@ def target_logprobs(model: Transformer, hidden: Tensor, pack: Pack) -> Tensor:
 
 
 class _Head:
-    """The head on chosen hidden states [N, hidden], chunk by chunk; both gradients, where they are wanted."""
+    """The head on chosen hidden states [N, hidden], chunk by chunk; both gradients, where they are wanted.
+
+    The last chunk is filled up with zeros to a length that comes again: products of new sizes are compiled first.
+    """
 
     def __init__(
         self, hidden: Tensor, head: Tensor, at: Tensor, targets: Tensor, scratch: Scratch, wants: tuple[bool, bool]
     ) -> None:
         self.head = head.detach()
         self.at = at
-        self.targets = targets
+        filling = -len(at) % MULTIPLE
+        self.targets = torch.cat((targets, targets.new_zeros(filling)))
         self.scratch = scratch
         self.team = team()
-        self.chosen = hidden.detach().index_select(0, at)
+        self.chosen = hidden.new_zeros(len(at) + filling, hidden.shape[1])
+        torch.index_select(hidden.detach(), 0, at, out=self.chosen[: len(at)])
         self.size = hidden.shape
         self.d_chosen = torch.empty_like(self.chosen) if wants[0] else None
         self.d_head = torch.zeros(head.shape) if wants[1] else None
 
     def chunks(self) -> range:
         """Where each chunk begins."""
-        rows = max(1, CHUNK_BYTES // (len(self.head) * self.head.element_size()))
-        self.rows = min(rows, LONGEST_CHUNK)
+        rows = CHUNK_BYTES // (len(self.head) * self.head.element_size())
+        self.rows = min(max(rows // MULTIPLE, 1) * MULTIPLE, LONGEST_CHUNK)
         return range(0, len(self.chosen), self.rows)
 
     def logprobs(self, first: int) -> Tensor:
@@ -86,12 +92,13 @@ class _Head:
         self.shrink = np.exp(tops - lse)
         found = exact - torch.from_numpy(lse)
         self.chance = np.exp(found.numpy())
-        return found
+        return found[: len(self.at) - first]
 
     def add_gradient(self, first: int, factors: Tensor) -> None:
         """Those of `factors` (float32 [rows]) times the log-probabilities of the chunk just computed."""
         x = self.chosen[first : first + self.rows]
         targets = self.targets[first : first + self.rows]
+        factors = torch.cat((factors, factors.new_zeros(len(x) - len(factors))))
         at_target = factors.numpy() * (1 - self.chance)
         parts = [self.scratch.take(f"d_chosen{member}", *x.shape, dtype=x.dtype) for member in range(self.team.size)]
 
@@ -117,7 +124,8 @@ class _Head:
         """Of all hidden states and of the head. A hidden state that predicts several tokens has their sum."""
         d_hidden = None
         if self.d_chosen is not None:
-            d_hidden = torch.zeros(self.size, dtype=self.d_chosen.dtype).index_add_(0, self.at, self.d_chosen)
+            d_chosen = self.d_chosen[: len(self.at)]
+            d_hidden = torch.zeros(self.size, dtype=d_chosen.dtype).index_add_(0, self.at, d_chosen)
         return d_hidden, None if self.d_head is None else self.d_head.to(self.head.dtype)
 
 

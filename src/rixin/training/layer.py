@@ -16,14 +16,7 @@ from rixin.training import row_kernels
 from rixin.training.attention import attend, attend_backward
 from rixin.training.buffers import Buffer, Scratch, array_of, buffer_of, new_buffer
 from rixin.training.linear import Linear
-from rixin.training.products import (
-    Halves,
-    adapter_gradients,
-    adapter_half,
-    multiply,
-    multiply_back,
-    weight_gradients,
-)
+from rixin.training.products import Adapted, adapter_gradients, multiply, multiply_back, weight_gradients
 from rixin.training.shape import Shape
 from rixin.training.team import Team
 from rixin.training.tiles import Share
@@ -177,7 +170,8 @@ def run_layer_backward(
     normed_middle = take("normed_middle", tokens, shape.hidden + layer.gate_up.extra, dtype=dtype)
     active = take("active", tokens, shape.feed_forward + layer.down.extra, dtype=dtype)
     d_active = take("d_active", tokens, shape.feed_forward + layer.down.extra, dtype=dtype)
-    d_normed = take("d_normed", tokens, shape.hidden + max(layer.qkv.extra, layer.gate_up.extra), dtype=dtype)
+    d_normed = take("d_normed", tokens, shape.hidden + layer.qkv.extra, dtype=dtype)
+    d_normed_middle = take("d_normed_middle", tokens, shape.hidden + layer.gate_up.extra, dtype=dtype)
     d_attended = take("d_attended", tokens, layer.output.inputs + layer.output.extra, dtype=dtype)
     d_middle = take("d_middle", tokens, shape.hidden, dtype=dtype)
     d_qkv = take("d_qkv", tokens, layer.qkv.outputs, dtype=dtype)
@@ -185,30 +179,18 @@ def run_layer_backward(
     d_k = take("d_k", *kept.k.tensor.shape, dtype=torch.float32)
     d_v = take("d_v", *kept.v.tensor.shape, dtype=torch.float32)
     d_x = new_buffer(tokens, shape.hidden, dtype=dtype)
-    halves: list[Halves] = [{} for _ in range(members)]
-
-    def half(linear: Linear, x: Buffer, d_rows: Tensor, d_wide: Tensor, first: int, stop: int, member: int) -> None:
-        if (low := kept.low.get(id(linear))) is not None and linear.extra:
-            halves[member][id(linear)] = adapter_half(linear, x.tensor[first:stop], low[first:stop], d_rows, d_wide)
 
     def think_back(member: int) -> None:
         first, stop = team.rows(member, tokens)
-        d_rows, d_wide = d_out.tensor[first:stop], d_active.tensor[first:stop]
-        multiply_back(layer.down, d_rows, d_wide, on)
+        multiply_back(layer.down, d_out.tensor[first:stop], d_active.tensor[first:stop], on)
         row_kernels.silu_mul_backward(kept.gate_up.array, d_active.array, active.array, first, stop)
-        half(layer.down, active, d_rows, d_wide, first, stop, member)
-        d_rows = kept.gate_up.tensor[first:stop]
-        d_wide = d_normed.tensor[first:stop, : shape.hidden + layer.gate_up.extra]
-        multiply_back(layer.gate_up, d_rows, d_wide, on)
+        multiply_back(layer.gate_up, kept.gate_up.tensor[first:stop], d_normed_middle.tensor[first:stop], on)
         row_kernels.norm(kept.middle.array, weights[1], epsilon, normed_middle.array, first, stop)
-        half(layer.gate_up, normed_middle, d_rows, d_wide, first, stop, member)
         row_kernels.norm_backward(
-            kept.middle.array, weights[1], epsilon, d_normed.array, d_out.array, d_middle.array, norms[1][member],
-            first, stop,
+            kept.middle.array, weights[1], epsilon, d_normed_middle.array, d_out.array, d_middle.array,
+            norms[1][member], first, stop,
         )  # fmt: skip
-        d_rows, d_wide = d_middle.tensor[first:stop], d_attended.tensor[first:stop]
-        multiply_back(layer.output, d_rows, d_wide, on)
-        half(layer.output, kept.attended, d_rows, d_wide, first, stop, member)
+        multiply_back(layer.output, d_middle.tensor[first:stop], d_attended.tensor[first:stop], on)
 
     def look_back(member: int) -> None:
         for share in plan.shares[member]:
@@ -226,10 +208,8 @@ def run_layer_backward(
         )  # fmt: skip
         if layer.qkv.bias is not None and layer.qkv.bias.requires_grad:
             row_kernels.column_sums(d_qkv.array, bias_totals[member], first, stop)
-        d_rows, d_wide = d_qkv.tensor[first:stop], d_normed.tensor[first:stop, : shape.hidden + layer.qkv.extra]
-        multiply_back(layer.qkv, d_rows, d_wide, on)
+        multiply_back(layer.qkv, d_qkv.tensor[first:stop], d_normed.tensor[first:stop], on)
         row_kernels.norm(x.array, weights[0], epsilon, normed.array, first, stop)
-        half(layer.qkv, normed, d_rows, d_wide, first, stop, member)
         if wants_input or layer.attention_norm.requires_grad:
             row_kernels.norm_backward(
                 x.array, weights[0], epsilon, d_normed.array, d_middle.array, d_x.array, norms[0][member], first, stop
@@ -239,20 +219,19 @@ def run_layer_backward(
         team.run(phase)
     gradients: dict[int, Tensor] = {}
     products = (
-        (layer.qkv, normed, d_qkv),
-        (layer.output, kept.attended, d_middle),
-        (layer.gate_up, normed_middle, kept.gate_up),
-        (layer.down, active, d_out),
+        (layer.qkv, normed, d_qkv, d_normed),
+        (layer.output, kept.attended, d_middle, d_attended),
+        (layer.gate_up, normed_middle, kept.gate_up, d_normed_middle),
+        (layer.down, active, d_out, d_active),
     )
-    weight_gradients(team, [p for p in products if p[0].weight.requires_grad], gradients)
-    adapted = [linear for linear in layer.linears if on and linear.adapter is not None]
-
-    def add_up(member: int) -> None:
-        for linear in adapted[member::members]:
-            adapter_gradients(linear, [half[id(linear)] for half in halves], gradients)
-
+    weight_gradients(team, [p[:3] for p in products if p[0].weight.requires_grad], gradients)
+    adapted = [
+        Adapted(linear, source.tensor, kept.low[id(linear)], d_y.tensor, d_wide.tensor[:, linear.inputs :])
+        for linear, source, d_y, d_wide in products
+        if on and linear.adapter is not None
+    ]
     if adapted:
-        team.run(add_up)
+        adapter_gradients(team, adapted, gradients)
     small = (layer.attention_norm, layer.feed_forward_norm, layer.q_norm, layer.k_norm, layer.qkv.bias)
     for parameter, totals in zip(small, (*norms, bias_totals), strict=True):
         if parameter is not None and parameter.requires_grad:

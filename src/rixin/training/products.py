@@ -1,13 +1,14 @@
 """The products of a layer and of its way back, on rows of one member of a team; with the adapters' share in them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from rixin.training.buffers import Buffer
-from rixin.training.linear import Linear
-from rixin.training.team import Team
-
-Halves = dict[int, tuple[Tensor, Tensor]]
+from rixin.training.linear import Adapter, Linear
+from rixin.training.team import Team, dealt
 
 
 def multiply(linear: Linear, x: Tensor, out: Tensor, low: Tensor | None) -> None:
@@ -32,21 +33,45 @@ def multiply_back(linear: Linear, d_out: Tensor, d_x: Tensor, on: bool) -> None:
         torch.mm(d_out, linear.weight, out=d_x[:, : linear.inputs])
 
 
-def adapter_half(linear: Linear, x: Tensor, low: Tensor, d_out: Tensor, d_x: Tensor) -> tuple[Tensor, Tensor]:
-    """A member's part of the gradients of A [extra, in] and of B, turned and unscaled [extra, out]."""
-    return d_x[:, linear.inputs :].T @ x[:, : linear.inputs], low.T @ d_out
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """A linear layer with an adapter, and what its gradients are made of.
+
+    Its input `x` [T, in or more], that times A `low` [T, extra], and the gradients of its output `d_out` [T, out] and
+    of `low` `d_low` [T, extra].
+    """
+
+    linear: Linear
+    x: Tensor
+    low: Tensor
+    d_out: Tensor
+    d_low: Tensor
 
 
-def adapter_gradients(linear: Linear, parts: list[tuple[Tensor, Tensor]], gradients: dict[int, Tensor]) -> None:
-    """Adds up all members' halves in float32."""
-    adapter = linear.adapter
-    assert adapter is not None
-    d_a, d_b = (sum((part[side].float() for part in parts[1:]), parts[0][side].float()) for side in (0, 1))
+def adapter_gradients(team: Team, all_adapted: Sequence[Adapted], gradients: dict[int, Tensor]) -> None:
+    """Of every A and B; each product is one member's."""
+    jobs = [(adapted, of_b) for adapted in all_adapted for of_b in (False, True)]
+    hands = dealt(jobs, [a.linear.extra * (a.linear.outputs if b else a.linear.inputs) for a, b in jobs], team.size)
+
+    def work(member: int) -> None:
+        for adapted, of_b in hands[member]:
+            adapter = adapted.linear.adapter
+            assert adapter is not None
+            if of_b:
+                gradients[id(adapter.b)] = _gradient_of_b(adapter, adapted.low.T @ adapted.d_out)
+            else:
+                d_a = adapted.d_low.T @ adapted.x[:, : adapted.linear.inputs]
+                gradients[id(adapter.a)] = d_a[: len(adapter.a)].float()
+
+    team.run(work)
+
+
+def _gradient_of_b(adapter: Adapter, turned: Tensor) -> Tensor:
+    """From that of all of `scale * B`, turned [extra, out]: the parts that there are, in float32."""
     whole = torch.empty_like(adapter.b)
     for _, rows, at, of_b in adapter.pieces():
-        torch.mul(d_b[at, rows].T, adapter.scale, out=whole[of_b])
-    gradients[id(adapter.a)] = d_a[: len(adapter.a)]
-    gradients[id(adapter.b)] = whole
+        torch.mul(turned[at, rows].T, adapter.scale, out=whole[of_b])
+    return whole
 
 
 def weight_gradients(team: Team, products: list[tuple[Linear, Buffer, Buffer]], gradients: dict[int, Tensor]) -> None:

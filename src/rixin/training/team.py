@@ -6,10 +6,12 @@ operations paid for meeting each time, and rows that one core has in its cache w
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 
+Item = TypeVar("Item")
 LARGEST = 8
 
 
@@ -74,6 +76,17 @@ class _Member:
                 self._failure = error
             self._work = None
             self._end.release()
+
+
+def dealt(work: Sequence[Item], costs: Sequence[float], members: int) -> list[list[Item]]:
+    """What each member does so that all end about together: the dearest first, to whoever has least."""
+    loads = [0.0] * members
+    hands: list[list[Item]] = [[] for _ in range(members)]
+    for index in sorted(range(len(work)), key=lambda index: -costs[index]):
+        lightest = loads.index(min(loads))
+        loads[lightest] += costs[index]
+        hands[lightest].append(work[index])
+    return hands
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from rixin.training.batch import Segment
+from rixin.training.team import dealt
 
 QUERIES = 256
 
@@ -81,9 +82,8 @@ def families(segments: Sequence[Segment]) -> list[list[Tile]]:
         at, shared = (0, 0) if prefix is None else (int(starts[prefix]), segments[prefix].length)
         of_segment = np.repeat(starts[begin:index], [segment.length for segment in segments[begin:index]])
         begins = (of_segment - own + shared).astype(np.int32)
-        pieces = -(-length // QUERIES)
-        for piece in range(pieces):
-            low, high = length * piece // pieces, length * (piece + 1) // pieces
+        for low in range(0, length, QUERIES):
+            high = min(low + QUERIES, length)
             tile = Tile(own + low, own + high, at, shared, own, begins[low:high])
             found.setdefault(family, []).append(tile)
     return list(found.values())
@@ -94,17 +94,12 @@ def shares(segments: Sequence[Segment], kv_heads: int, members: int) -> list[lis
     parts = [(sum(tile.cost for tile in tiles), tuple(tiles)) for tiles in families(segments)]
     whole = [(cost * kv_heads, Share(tiles, 0, kv_heads)) for cost, tiles in parts]
     split = [(cost, Share(tiles, head, head + 1)) for cost, tiles in parts for head in range(kv_heads)]
-    rough, even = _dealt(whole, members), _dealt(split, members)
+    rough, even = (_evened(work, members) for work in (whole, split))
     # Each tile and head is a call or three: heads are only taken apart where that evens the work out.
-    chosen = rough if rough[0] <= 1.1 * even[0] else even
-    return chosen[1]
+    return (rough if rough[0] <= 1.1 * even[0] else even)[1]
 
 
-def _dealt(work: list[tuple[int, Share]], members: int) -> tuple[int, list[list[Share]]]:
-    loads = [0] * members
-    hands: list[list[Share]] = [[] for _ in range(members)]
-    for cost, share in sorted(work, key=lambda item: -item[0]):
-        lightest = loads.index(min(loads))
-        loads[lightest] += cost
-        hands[lightest].append(share)
-    return max(loads), hands
+def _evened(work: list[tuple[int, Share]], members: int) -> tuple[int, list[list[Share]]]:
+    """What the busiest member has to do, and what each does."""
+    hands = dealt(work, [cost for cost, _ in work], members)
+    return max(sum(cost for cost, _ in hand) for hand in hands), [[share for _, share in hand] for hand in hands]

@@ -1,6 +1,7 @@
 """The decoder that is trained: llama, qwen2 and qwen3 shapes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,15 +11,16 @@ from torch import Tensor, nn
 
 from rixin.errors import MalformedModel
 from rixin.training import row_kernels
-from rixin.training.batch import Pack
+from rixin.training.batch import Pack, Segment
 from rixin.training.buffers import Scratch, array_of, buffer_of, new_buffer
 from rixin.training.layer import Layer, LayerPass, Plan, run_layer
 from rixin.training.linear import Linear
 from rixin.training.shape import Shape, shape_of
-from rixin.training.team import team
+from rixin.training.team import Team, team
 from rixin.training.tiles import positions, shares
 
 INITIAL_SPREAD = 0.02
+ROWS = 32  # of which a member of the team has a multiple
 
 
 class Weights(Protocol):
@@ -78,12 +80,13 @@ class Transformer(nn.Module):
 
     def forward(self, pack: Pack) -> Tensor:
         """The hidden states after the final norm [T, hidden], in the model's dtype."""
-        plan = self._plan(pack)
-        x: Tensor = Embed.apply(pack.tokens, self.embedding)  # type: ignore[no-untyped-call]
+        whole = _padded(pack, ROWS * team().size)
+        plan = self._plan(whole)
+        x: Tensor = Embed.apply(whole.tokens, self.embedding)  # type: ignore[no-untyped-call]
         for layer in self.layers:
             learning = [parameter for parameter in layer.parameters() if parameter.requires_grad]
             x = LayerPass.apply(x, layer, plan, self.recompute, *learning)  # type: ignore[no-untyped-call]
-        return FinalNorm.apply(x, self.norm, self.shape.norm_epsilon)  # type: ignore[no-untyped-call, no-any-return]
+        return FinalNorm.apply(x, self.norm, self.shape.norm_epsilon, len(pack.tokens))  # type: ignore[no-untyped-call, no-any-return]
 
     @torch.no_grad()
     def prefill(self, pack: Pack, take: Callable[[int, Tensor, Tensor], None]) -> Tensor:
@@ -94,13 +97,12 @@ class Transformer(nn.Module):
             assert isinstance(layer, Layer)
             x, kept = run_layer(layer, plan, x)
             take(index, kept.k.tensor, kept.v.tensor)
-        return FinalNorm.apply(x.tensor, self.norm, self.shape.norm_epsilon)  # type: ignore[no-untyped-call, no-any-return]
+        return FinalNorm.apply(x.tensor, self.norm, self.shape.norm_epsilon, len(pack.tokens))  # type: ignore[no-untyped-call, no-any-return]
 
     def _plan(self, pack: Pack) -> Plan:
-        if self.adapters_on:
-            for linear in self.linears():
-                linear.refresh()
         crew = team()
+        if self.adapters_on:
+            self._refresh(crew)
         while len(self._scratch) <= crew.size:
             self._scratch.append(Scratch())
         cos, sin = (table[:, 0].numpy() for table in rope_table(self.shape, positions(pack.segments)))
@@ -108,6 +110,16 @@ class Transformer(nn.Module):
         return Plan(
             len(pack.tokens), cos, sin, -sin, dealt, crew, self._scratch[-1], self._scratch[:-1], self.adapters_on
         )
+
+    def _refresh(self, crew: Team) -> None:
+        adapted = [linear for linear in self.linears() if linear.adapter is not None]
+
+        def work(member: int) -> None:
+            for linear in adapted[member :: crew.size]:
+                linear.refresh()
+
+        if adapted:
+            crew.run(work)
 
     def named_slots(self) -> Iterator[tuple[str, nn.Parameter, slice | None]]:
         """Every Hugging Face name, the parameter that holds it and, where it holds several, which rows."""
@@ -146,30 +158,38 @@ class Embed(torch.autograd.Function):
 
 
 class FinalNorm(torch.autograd.Function):
-    """The norm before the head."""
+    """The norm before the head, of the first `rows`; the others only fill up the pack."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        """[T, hidden]."""
+    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float, rows: int) -> Tensor:
+        """[rows, hidden]."""
         ctx.save_for_backward(x, weight)
         ctx.epsilon = np.float32(epsilon)
-        out = new_buffer(*x.shape, dtype=x.dtype)
-        row_kernels.norm(array_of(x), array_of(weight), ctx.epsilon, out.array, 0, len(x))
+        out = new_buffer(rows, x.shape[1], dtype=x.dtype)
+        row_kernels.norm(array_of(x), array_of(weight), ctx.epsilon, out.array, 0, rows)
         return out.tensor
 
     @staticmethod
-    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor, Tensor | None, None]:
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         """Of the input and, if it learns, the weight."""
         x, weight = ctx.saved_tensors
-        d_x = new_buffer(*x.shape, dtype=x.dtype)
+        d_x = buffer_of(torch.zeros_like(x))
         learns = ctx.needs_input_grad[1]
         d_weight = np.zeros(len(weight) if learns else 0, np.float32)
-        rest = buffer_of(torch.zeros_like(x))
         row_kernels.norm_backward(
-            array_of(x), array_of(weight), ctx.epsilon, array_of(d_out.contiguous()), rest.array, d_x.array, d_weight,
-            0, len(x),
+            array_of(x), array_of(weight), ctx.epsilon, array_of(d_out.contiguous()), d_x.array, d_x.array, d_weight,
+            0, len(d_out),
         )  # fmt: skip
-        return d_x.tensor, torch.from_numpy(d_weight).to(weight.dtype) if learns else None, None
+        return d_x.tensor, torch.from_numpy(d_weight).to(weight.dtype) if learns else None, None, None
+
+
+def _padded(pack: Pack, multiple: int) -> Pack:
+    """With tokens that nobody sees, up to a length that comes again: products of new sizes are compiled first."""
+    missing = -len(pack.tokens) % multiple
+    if not missing:
+        return pack
+    tokens = torch.cat((pack.tokens, pack.tokens.new_zeros(missing)))
+    return replace(pack, tokens=tokens, segments=(*pack.segments, Segment(missing)))
 
 
 def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
