@@ -187,11 +187,11 @@ def test_pip_says_which_indexes_there_are() -> None:
 
 def test_pages_of_an_index_are_read_in_both_forms() -> None:
     page = b'{"files": [{"filename": "a-1.tar.gz", "url": "../f/a-1.tar.gz"}]}'
-    links = [("a-1.tar.gz", "https://x/simple/f/a-1.tar.gz")]
-    assert simple_links(page, "https://x/simple/a/") == links
-    assert simple_links(b'<a class=x href="../f/a-1.tar.gz#sha256=1">a</a>', "https://x/simple/a/") == links
+    links = [("a-1.tar.gz", "https://index.example/f/a-1.tar.gz")]
+    assert simple_links(page, "https://index.example/a/") == links
+    assert simple_links(b'<a class=x href="../f/a-1.tar.gz#sha256=1">a</a>', "https://index.example/a/") == links
     with pytest.raises(SourceUnreachable, match="can't be read"):
-        simple_links(b'{"files": 3}', "https://x/")
+        simple_links(b'{"files": 3}', "https://index.example/")
 
 
 def test_the_catalogue_is_whole() -> None:

@@ -1,13 +1,11 @@
 """Packing: every sequence once an epoch, no pack too full, little room lost, always the same."""
 
-from collections import Counter
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rixin.errors import InvalidRequest
-from rixin.training.packing import Span, cut_sequences, pack_sequences
+from rixin.training.packing import pack_sequences
 
 LENGTHS = st.lists(st.integers(1, 300), max_size=200)
 CAPACITY = st.integers(300, 1000)
@@ -37,18 +35,6 @@ def test_the_same_seed_and_epoch_give_the_same_packs(lengths: list[int], capacit
     assert pack_sequences(lengths, capacity, seed, epoch) == pack_sequences(lengths, capacity, seed, epoch)
 
 
-@given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 200), SEED, EPOCH)
-def test_cutting_uses_every_token_once_and_fills_all_packs_but_one(
-    lengths: list[int], capacity: int, seed: int, epoch: int
-) -> None:
-    packs = cut_sequences(lengths, capacity, seed, epoch)
-    tokens = Counter((span.sequence, at) for pack in packs for span in pack for at in range(span.start, span.end))
-    assert tokens == Counter((number, at) for number, length in enumerate(lengths) for at in range(length))
-    sizes = sorted(sum(span.end - span.start for span in pack) for pack in packs)
-    assert all(size == capacity for size in sizes[1:])
-    assert all(size <= capacity for size in sizes)
-
-
 def test_lengths_as_of_chats_leave_less_than_two_percent_empty() -> None:
     lengths = [20 + (number * 7919) % 480 for number in range(5000)]
     packs = pack_sequences(lengths, 2048, seed=1, epoch=0)
@@ -65,11 +51,9 @@ def test_epochs_and_seeds_differ() -> None:
 def test_packs_stay_as_they_are_from_version_to_version() -> None:
     """A run begun with an older Rixin is resumed by a newer one."""
     assert pack_sequences([5, 3, 8, 2, 7, 1], 10, seed=3, epoch=0) == PINNED_PACKS
-    assert cut_sequences([3, 4], 5, seed=3, epoch=0) == PINNED_CUTS
 
 
 PINNED_PACKS = [[0, 5], [4, 1], [2, 3]]
-PINNED_CUTS = [[Span(0, 1, 3)], [Span(1, 0, 4), Span(0, 0, 1)]]
 
 
 def test_a_sequence_that_fits_no_pack_is_named() -> None:
@@ -79,8 +63,7 @@ def test_a_sequence_that_fits_no_pack_is_named() -> None:
 
 def test_nothing_to_pack_is_no_pack_and_empty_sequences_are_refused() -> None:
     assert pack_sequences([], 10, seed=0, epoch=0) == []
-    assert cut_sequences([], 10, seed=0, epoch=0) == []
     with pytest.raises(InvalidRequest, match="Sequence 1 has no tokens"):
         pack_sequences([3, 0], 10, seed=0, epoch=0)
     with pytest.raises(InvalidRequest, match="holds nothing"):
-        cut_sequences([3], 0, seed=0, epoch=0)
+        pack_sequences([3], 0, seed=0, epoch=0)

@@ -16,8 +16,6 @@ from rixin.training.rewards import (
     JsonSchema,
     Pattern,
     Reward,
-    Score,
-    Weighted,
 )
 
 ASKED = (Turn(role="user", content="?"),)
@@ -93,21 +91,6 @@ def test_code_passes_if_its_tests_do() -> None:
         "import os; os._exit(0)",
     ]
     assert [score.passed for score in CodeTests().score([of] * 3, answers)] == [True, False, False]
-
-
-class Length:
-    """A reward without right and wrong."""
-
-    def score(self, tasks: object, answers: list[str]) -> list[Score]:
-        return [Score(len(answer) / 10) for answer in answers]
-
-
-def test_a_weighted_sum_passes_what_passes_all_that_know_right_from_wrong() -> None:
-    both = Weighted(((1.0, Exact()), (0.5, Length())))
-    scores = both.score([task(answer="yes")] * 2, ["yes", "no"])
-    assert [score.value for score in scores] == pytest.approx([1.15, 0.1])
-    assert [score.passed for score in scores] == [True, False]
-    assert Weighted(((1.0, Length()),)).score([task(answer="x")], ["x"])[0].passed is None
 
 
 @given(st.text())

@@ -1,8 +1,6 @@
 """`rixin eval`: ask a model the questions of a suite, and look at what came of it."""
 
-import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rixin.cli.progress import ProgressLine
+from rixin.cli.tables import print_json, print_table
 from rixin.cli.talk import Talk
 from rixin.errors import InvalidRequest
 from rixin.evaluation import Report, Result, import_questions, read_samples
@@ -75,7 +74,7 @@ def run(
                 counted=lambda done, of: line.report(Progress("asking", done, of)),
             )
     if as_json:
-        _print_json(msgspec.to_builtins(report))
+        print_json(msgspec.to_builtins(report))
         return
     show_report(report)
     if not report.results:
@@ -97,14 +96,14 @@ def show_all(*, suite: str | None = None, as_json: AsJson = False) -> None:
     with open_workspace() as workspace:
         reports = workspace.evaluations.reports(suite=suite)
     if as_json:
-        _print_json(msgspec.to_builtins(reports))
+        print_json(msgspec.to_builtins(reports))
         return
-    table = _table("report", "suite", "model", "version", "score", "made")
+    rows = []
     for one in reports:
         deciding = next((result for result in one.results if result.role == "primary"), next(iter(one.results), None))
         score = _score(deciding) if deciding else "`rixin eval judge`"
-        table.add_row(one.id, one.suite, one.model, one.version, score, one.created_at)
-    Console().print(table)
+        rows.append((one.id, one.suite, one.model, one.version, score, one.created_at[:16].replace("T", " ")))
+    print_table(("REPORT", "SUITE", "MODEL", "VERSION", "SCORE", "MADE (UTC)"), rows)
     if not reports:
         print("There are no reports. `rixin eval run everyday` makes one.", file=sys.stderr)
 
@@ -121,13 +120,13 @@ def suites(*, as_json: AsJson = False) -> None:
     with open_workspace() as workspace:
         found = workspace.evaluations.suites()
     if as_json:
-        _print_json([{"name": one.name, "hash": one.hash, **msgspec.to_builtins(one.file)} for one in found])
+        print_json([{"name": one.name, "hash": one.hash, **msgspec.to_builtins(one.file)} for one in found])
         return
-    table = _table("suite", "what it asks", "tasks", "language", "licence")
-    for one in found:
-        tasks = ", ".join(task.name for task in one.file.task)
-        table.add_row(one.name, one.file.title, tasks, " ".join(one.file.language), one.file.licence)
-    Console().print(table)
+    rows = [
+        (one.name, " ".join(one.file.language), one.file.licence, ", ".join(task.name for task in one.file.task))
+        for one in found
+    ]
+    print_table(("SUITE", "LANGUAGES", "LICENCE", "TASKS"), rows)
 
 
 @app.command
@@ -162,7 +161,7 @@ def show(
         ]
     ]
     if as_json:
-        _print_json({**msgspec.to_builtins(found), "samples": msgspec.to_builtins(chosen)})
+        print_json({**msgspec.to_builtins(found), "samples": msgspec.to_builtins(chosen)})
         return
     show_report(found)
     for one in chosen:
@@ -259,10 +258,3 @@ def _number(result: Result, value: float) -> str:
 
 def _table(*columns: str, title: str | None = None) -> Table:
     return Table(*columns, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-__all__: Sequence[str] = ["app", "show_report"]

@@ -1,6 +1,5 @@
 """`rixin eval judge` and `rixin eval contamination`: whose answers are better, and whether they were learned."""
 
-import json
 import sys
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from rich.console import Console
 
 from rixin.cli.paint import printable
 from rixin.cli.progress import ProgressLine
+from rixin.cli.tables import print_json
 from rixin.cli.talk import Talk
 from rixin.evaluation import (
     Arena,
@@ -83,7 +83,7 @@ def judge(
     agreement = calibrate(found.items, votes)
     if as_json:
         beside = None if agreement is None else vars(agreement)
-        _print_json({**msgspec.to_builtins(found), "people": beside})
+        print_json({**msgspec.to_builtins(found), "people": beside})
         return
     console = Console()
     console.print(f"A  {found.model_a} ({found.version_a}, {found.report_a})", markup=False)
@@ -127,7 +127,7 @@ def contamination(suite: str, *, model: str | None = None, limit: int = 20, as_j
             workspace.evaluations.suite(suite), version, line.report
         )
     if as_json:
-        _print_json({"items": items, "findings": msgspec.to_builtins(found), "notes": notes})
+        print_json({"items": items, "findings": msgspec.to_builtins(found), "notes": notes})
         return
     seen = len({one.item for one in found})
     print(f"{seen} of {items} items lie in what {version.model_name} ({version.id}) learned from.")
@@ -152,7 +152,3 @@ def _show(found: Judgement) -> None:
 
 def _share(share: Share) -> str:
     return f"{100 * share.value:5.1f}%  ({100 * share.low:.1f} – {100 * share.high:.1f})"
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))

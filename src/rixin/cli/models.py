@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from rixin.cli.progress import ProgressLine
+from rixin.cli.tables import print_json, print_table
 from rixin.errors import InvalidRequest, ModelNotFound
 from rixin.models import Registry, Version, add_remote, catalogue, install, restore
 from rixin.models import remove as remove_version
@@ -58,7 +59,7 @@ def show_all(*, available: bool = False, as_json: Annotated[bool, Parameter("--j
         versions = workspace.models.versions()
         aliases = workspace.models.aliases()
     if as_json:
-        _print_json([_facts(version, [a.name for a in aliases if a.version_id == version.id]) for version in versions])
+        print_json([_facts(version, [a.name for a in aliases if a.version_id == version.id]) for version in versions])
         return
     rows = [
         (
@@ -92,7 +93,7 @@ def show(name: str, *, as_json: Annotated[bool, Parameter("--json")] = False) ->
         facts = _facts(version, [one.name for one in workspace.models.aliases() if one.version_id == version.id])
         facts["lineage"] = _lineage(workspace.models, version)
     if as_json:
-        _print_json(facts)
+        print_json(facts)
         return
     width = max(map(len, facts))
     for key, value in facts.items():
@@ -217,7 +218,7 @@ def remote(name: str, base_url: str, model: str, *, key_variable: str | None = N
 def _show_catalogue(*, as_json: bool) -> None:
     entries = list(catalogue().values())
     if as_json:
-        _print_json([{name: getattr(entry, name) for name in _SHOWN} for entry in entries])
+        print_json([{name: getattr(entry, name) for name in _SHOWN} for entry in entries])
         return
     rows = [(entry.name, _size(entry.bytes), entry.licence, ", ".join(entry.languages)) for entry in entries]
     print_table(("MODEL", "SIZE", "LICENCE", "LANGUAGES"), rows)
@@ -253,21 +254,6 @@ def _plain(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns for a person; tabs and no head in a pipe, for `cut`."""
-    if not sys.stdout.isatty():
-        for row in rows:
-            print("\t".join(row))
-        return
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    for row in (head, *rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _size(amount: int) -> str:

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from rixin.cli.follow import duration
 from rixin.cli.follow import follow as watch
-from rixin.cli.models import print_table
+from rixin.cli.tables import print_table
 from rixin.cli.train import attend, report
 from rixin.training import Run
 from rixin.workspace import Workspace, open_workspace

@@ -1,8 +1,6 @@
 """The Gate: a rule written down before the answers are known, and what it decides."""
 
-import hashlib
 import tomllib
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -93,16 +91,6 @@ def parse_gate(text: str, where: str) -> GateRule:
         if not 0 <= guard.margin < float("inf"):
             raise InvalidRequest(f"The margin of {guard.task}/{guard.metric} can't be {guard.margin:g}.", where=where)
     return rule
-
-
-def read_gate(path: Path) -> tuple[GateRule, str]:
-    """The Gate in a file and the SHA-256 of its bytes. Raises InvalidRequest."""
-    try:
-        content = path.read_bytes()
-        text = content.decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The gate can't be read: {error}.", where=str(path)) from None
-    return parse_gate(text, str(path)), hashlib.sha256(content).hexdigest()
 
 
 def decide(rule: GateRule, gate_hash: str, comparison: Comparison) -> GateDecision:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from rixin.data import ChatExample, Turn
 from rixin.engines import ChatPrompt, Delta, Engine, Finished, GenerateRequest, Sampling, ToolCall, ToolCallDelta
+from rixin.training.stop import StopSignal
 
 Progress = Callable[[int, int], None]
 
@@ -32,6 +33,27 @@ class Answered:
 
     rows: list[ChatExample]
     left_out: int
+
+
+class AskedToStop(Exception):
+    """The run is to stop while the teacher still writes; the rest is asked when it goes on."""
+
+
+def teach(engine: Engine, rows: Sequence[ChatExample], file: Path, *, max_tokens: int, stop: StopSignal) -> Answered:
+    """`write_answers` from plain code, with an engine that is started and closed here. Raises AskedToStop too."""
+
+    def look(_done: int, _of: int) -> None:
+        if stop.reason is not None:
+            raise AskedToStop(stop.reason)
+
+    async def ask() -> Answered:
+        await engine.start()
+        try:
+            return await write_answers(engine, rows, file, max_tokens=max_tokens, progress=look)
+        finally:
+            await engine.close()
+
+    return asyncio.run(ask())
 
 
 async def write_answers(

@@ -126,15 +126,11 @@ def _batch(kind: str, tokens: float) -> int:
     """With more tokens both the batch and the number of steps grow, each as the square root."""
     if kind == "pretrain":
         return sizing.batch_tokens(tokens)
-    if kind == "pretrain":
-        return sizing.batch_tokens(tokens)
     smallest = SMALLEST_OF_KIND.get(kind, SMALLEST_BATCH)
     return min(max(round(8 * math.sqrt(tokens) / 256) * 256, smallest), LARGEST_BATCH)
 
 
 def _rate(facts: Facts) -> float:
-    if facts.kind == "pretrain":
-        return sizing.learning_rate(facts.hidden)
     if facts.kind == "pretrain":
         return sizing.learning_rate(facts.hidden)
     rate = min(LORA_RATE * math.sqrt(LORA_RATE_WIDTH / facts.hidden), HIGHEST_RATE) * RATE_OF_KIND[facts.kind]

@@ -60,7 +60,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Helpers:
-    """What some recipes need beside rows: a reward model that judges, a teacher and its size of vocabulary."""
+    """What some recipes need beside rows: a reward model that judges, a teacher whose every token is known."""
 
     judge: Judge | None = None
     teacher: Teacher | None = None
@@ -101,7 +101,8 @@ def _taught(recipe: Distill, reader: Reader, rows: Mapping[str, Halves], helpers
     held = reader.for_held_out().conversations(rows["data"].held_out).trees
 
     def objective(model: Transformer, pace: Pace, folder: Path) -> Objective[Any]:
-        assert helpers.teacher is not None
+        if helpers.teacher is None:  # it is elsewhere, and wrote the answers of these rows
+            return SupervisedFineTuning(Mixture(learn.trees, pace), held, pace)
         return Distillation(
             learn.trees,
             held,

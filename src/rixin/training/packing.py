@@ -2,7 +2,6 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
 
@@ -10,15 +9,6 @@ from rixin.errors import InvalidRequest
 
 Item = TypeVar("Item")
 WINDOW = 1024  # sequences packed together: enough for over 99% full packs, few enough to keep the order random
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Tokens `start` to before `end` of sequence `sequence`."""
-
-    sequence: int
-    start: int
-    end: int
 
 
 def pack_sequences(lengths: Sequence[int], capacity: int, seed: int, epoch: int) -> list[list[int]]:
@@ -57,30 +47,6 @@ def _best_fit_decreasing(order: list[int], lengths: Sequence[int], capacity: int
         packs[pack].append(sequence)
         insort(rooms, (left - lengths[sequence], pack))
     return packs
-
-
-def cut_sequences(lengths: Sequence[int], capacity: int, seed: int, epoch: int) -> list[list[Span]]:
-    """Lay sequences end to end, in an order shuffled by seed and epoch, and cut every `capacity` tokens.
-
-    For plain text, where the second half of a document is as good as the first. Every token is in exactly one pack;
-    all packs but the last are full. The packs are shuffled too.
-    """
-    _check(lengths, capacity)
-    random = Random(f"{seed}/{epoch}")  # noqa: S311  # not a secret
-    order = _shuffled(list(range(len(lengths))), random)
-    packs: list[list[Span]] = []
-    room = 0
-    for sequence in order:
-        start = 0
-        while start < lengths[sequence]:
-            if not room:
-                packs.append([])
-                room = capacity
-            end = min(lengths[sequence], start + room)
-            packs[-1].append(Span(sequence, start, end))
-            room -= end - start
-            start = end
-    return _shuffled(packs, random)
 
 
 def _shuffled(items: list[Item], random: Random) -> list[Item]:

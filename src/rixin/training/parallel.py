@@ -7,10 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from rixin.training.checkpoint import Json
 
+T = TypeVar("T")
 PATIENCE = timedelta(hours=12)  # for a process that waits for room on the disk; one that died is noticed at once
 GRACE_S = 60.0
 
@@ -28,6 +30,7 @@ class World:
 
     rank: int = 0
     size: int = 1
+    here: int = 1  # of them on this machine
 
     @property
     def leads(self) -> bool:
@@ -61,6 +64,12 @@ class World:
         ]
         return said
 
+    def leader_first(self, make: Callable[[], T]) -> T:
+        """What `make` gives; the others begin when the leader has done it, and find what it left on the disk."""
+        made = make() if self.leads else None
+        self.gather(None)
+        return make() if made is None else made
+
     def from_leader(self, value: Json) -> Json:
         """What the leading process said; the others' is not read."""
         return self.gather(value if self.leads else None)[0]
@@ -81,7 +90,7 @@ def join_world() -> Iterator[World]:
         return
     dist.init_process_group("gloo", timeout=PATIENCE)
     try:
-        yield World(dist.get_rank(), size)
+        yield World(dist.get_rank(), size, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     finally:
         dist.destroy_process_group()
 

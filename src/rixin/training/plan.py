@@ -1,5 +1,6 @@
 """A Plan: a recipe with every value settled, what it works on, and what it will take. It lies in the run's folder."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,7 +30,7 @@ class Source(Struct, frozen=True):
 class Base(Struct, frozen=True):
     """A model to begin from: where its weights and its prepared folder (tokenizer, template) lie in RIXIN_HOME.
 
-    `reward_head` is the folder with the scalar head, of a model that has one.
+    Of a model elsewhere (a teacher may be one) there is only `remote`, what its engine needs.
     """
 
     version: str
@@ -38,6 +39,7 @@ class Base(Struct, frozen=True):
     folder: str
     context: int
     parameters: int | None = None
+    remote: Mapping[str, object] | None = None
 
 
 class Assignment(Struct, frozen=True, omit_defaults=True):

@@ -86,7 +86,7 @@ class Planner:
     def _assignment(self, recipe: Recipe) -> Assignment:
         kind = kind_of(recipe)
         bases = {
-            role: self._base(name)
+            role: self._base(name, role)
             for role in ("model", "teacher", "reward_model")
             if (name := getattr(recipe, role, None)) is not None
         }
@@ -97,10 +97,12 @@ class Planner:
         }
         return Assignment(kind, recipe_values(recipe), sources, bases, self._settings.threads)
 
-    def _base(self, name: str) -> Base:
+    def _base(self, name: str, role: str) -> Base:
         from rixin.models import open_weights  # brings numpy, which the server's process does without
 
         version = self._version(name)
+        if version.engine == "remote" and role == "teacher":
+            return Base(version.id, version.model_name, "", "", version.context_length, remote=dict(version.config))
         path = Path(open_weights(version).where)
         assert version.folder is not None
         return Base(

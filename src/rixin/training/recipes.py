@@ -3,8 +3,7 @@
 What is left out (None) is derived by `dial`. A value that is given wins.
 """
 
-import dataclasses
-from dataclasses import MISSING, dataclass, field
+from dataclasses import dataclass, field
 from typing import Literal
 
 Method = Literal["lora", "full"]
@@ -193,9 +192,3 @@ CHAINS: dict[str, type[Recipe]] = {"rlhf": Rlhf}
 def kind_of(recipe: Recipe) -> str:
     """The word for it: `sft`, `dpo` …"""
     return type(recipe).__name__.lower()
-
-
-def help_of(recipe: type[Recipe]) -> dict[str, str]:
-    """What is said of each field, by name, those that must be given first."""
-    fields = sorted(dataclasses.fields(recipe), key=lambda one: one.default is not MISSING)
-    return {one.name: one.metadata["help"] for one in fields}

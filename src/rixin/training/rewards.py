@@ -147,23 +147,6 @@ class AsTheTaskSays:
         return [found[row] for row in range(len(kinds))]
 
 
-@dataclass(frozen=True)
-class Weighted:
-    """A sum of rewards, each times its weight; an answer passes if it passes all that know right from wrong."""
-
-    parts: tuple[tuple[float, Reward], ...]
-
-    def score(self, tasks: Sequence[TaskExample], answers: Sequence[str]) -> list[Score]:
-        """See Reward."""
-        columns = [(weight, reward.score(tasks, answers)) for weight, reward in self.parts]
-        found = []
-        for row in range(len(answers)):
-            value = sum(weight * column[row].value for weight, column in columns)
-            verdicts = [column[row].passed for _, column in columns if column[row].passed is not None]
-            found.append(Score(value, all(verdicts) if verdicts else None))
-        return found
-
-
 def last_number(text: str) -> Fraction | None:
     """The last number in a text: an integer, a decimal or a fraction, with or without thousands' commas."""
     found = _NUMBER.findall(text)

@@ -1,17 +1,21 @@
 """From an assignment to a model, an objective and the loop's settings: what the trial and the run itself share."""
 
 import itertools
+import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
-from rixin.data import AnyExample, RowProblem, TextExample, Turn, read_examples, render_prompt, split
+from rixin.data import AnyExample, ChatExample, RowProblem, TextExample, Turn, read_examples, render_prompt, split
+from rixin.engines.remote import RemoteConfig, RemoteEngine
 from rixin.errors import InvalidRequest
 from rixin.models import open_weights
 from rixin.text import Tokens
+from rixin.training.answers import teach
 from rixin.training.dial import OVERHEAD_SHARE, PART_TOKENS, USUAL_MINUTES
 from rixin.training.loop_settings import LoopSettings
 from rixin.training.lora import add_lora
@@ -24,7 +28,10 @@ from rixin.training.recipes import Pretrain, Reward, Tuning
 from rixin.training.reward_model import RewardModel
 from rixin.training.sampling import Samples
 from rixin.training.shape import Shape, shape_of
+from rixin.training.stop import StopSignal
 from rixin.training.transformer import Transformer, load_transformer, new_transformer
+
+log = logging.getLogger(__name__)
 
 USUAL_CONTEXT = 4096
 LORA_ALPHA_PER_RANK = 2.0
@@ -33,9 +40,21 @@ PRECISIONS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 class Workshop:
-    """Everything of a training in `folder` but its course. `rows` bounds how many rows become tokens, for a trial."""
+    """Everything of a training in `folder` but its course.
 
-    def __init__(self, home: Path, folder: Path, assignment: Assignment, *, rows: int | None = None) -> None:
+    `rows` bounds how many rows become tokens, for a trial; a trial asks no teacher elsewhere, and takes the rows' own
+    answers for what it would write. `stop` ends the asking.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        folder: Path,
+        assignment: Assignment,
+        *,
+        rows: int | None = None,
+        stop: StopSignal | None = None,
+    ) -> None:
         self.home = home
         self.assignment = assignment
         self.recipe = assignment.typed()
@@ -47,6 +66,8 @@ class Workshop:
         halves = {role: self._rows(source, role, rows) for role, source in assignment.sources.items()}
         if "validation" in halves:
             halves["data"] = Halves(halves["data"].learn, halves["validation"].learn)
+        if (teacher := assignment.bases.get("teacher")) and teacher.remote is not None and rows is None:
+            halves["data"] = self._taught(teacher.remote, halves["data"], folder, stop or StopSignal())
         self.rows = sum(len(half.learn) + len(half.held_out) for half in halves.values())
         self.material: Material = read_material(self.recipe, self.reader, halves, self._helpers())
 
@@ -103,12 +124,25 @@ class Workshop:
             tokens = Tokens(self.home / base.folder)
             context = base.context or USUAL_CONTEXT
             judge = RewardModel(model.requires_grad_(False), tokens, context=context, part_tokens=PART_TOKENS)
-        if "teacher" in bases:
+        if "teacher" in bases and bases["teacher"].remote is None:
             path = self.home / bases["teacher"].weights
             teacher = Teacher(
                 bases["teacher"].version, lambda: load_transformer(open_weights(path), dtype=torch.bfloat16)
             )
         return Helpers(judge, teacher)
+
+    def _taught(self, remote: Mapping[str, object], own: Halves, folder: Path, stop: StopSignal) -> Halves:
+        """The rows with the answers of a teacher elsewhere; what it wrote is kept in the run's folder."""
+        engine = RemoteEngine(msgspec.convert(remote, RemoteConfig))
+        halves = []
+        for name, rows in (("answers", own.learn), ("held-out-answers", own.held_out)):
+            chats = [row for row in rows if isinstance(row, ChatExample)]
+            file = folder / f"{name}.jsonl"
+            answered = teach(engine, chats, file, max_tokens=self.reader.context // 2, stop=stop)
+            if answered.left_out:
+                log.warning("%d of %d answers of the teacher were cut off or empty.", answered.left_out, len(chats))
+            halves.append(answered.rows)
+        return Halves(*halves)
 
     def _base(self, folder: Path) -> Path:
         """The folder with the tokenizer of the model to begin from; a new model's is made from the text."""
