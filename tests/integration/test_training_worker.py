@@ -72,24 +72,7 @@ def taught(workspace: Workspace, server: Served, monkeypatch: pytest.MonkeyPatch
     return run
 
 
-def test_a_teacher_elsewhere_writes_the_answers_that_are_learned(
-    workspace: Workspace, taught: Run, server: Served
-) -> None:
-    with workspace.runs.executing():
-        done = until_status(workspace, taught, "finished", "failed")
-    assert done.status == "finished", done.error
-    lines = [
-        json.loads(line)
-        for name in ("answers", "held-out-answers")
-        for line in (taught.folder / f"{name}.jsonl").read_text().splitlines()
-    ]
-    assert {line["turn"]["content"] for line in lines} == {"It is as the teacher says."}
-    different = {line["row"] for line in lines}
-    assert len(server.engine.requests) == len(lines) == len(different)
-    workspace.close()
-
-
-def test_a_run_that_is_stopped_while_the_teacher_writes_asks_only_for_the_rest(
+def test_a_teacher_elsewhere_writes_what_is_learned_and_is_asked_once_though_the_run_is_stopped(
     workspace: Workspace, taught: Run, server: Served
 ) -> None:
     server.engine.token_s = 0.3
@@ -105,11 +88,15 @@ def test_a_run_that_is_stopped_while_the_teacher_writes_asks_only_for_the_rest(
     server.engine.token_s = 0.0
     asked = len(server.engine.requests)
     with workspace.runs.executing():
-        assert until_status(workspace, taught, "finished", "failed").status == "finished"
-    rows = sum(
-        len((taught.folder / f"{name}.jsonl").read_text().splitlines()) for name in ("answers", "held-out-answers")
-    )
-    assert len(server.engine.requests) - asked == rows - len(kept)
+        done = until_status(workspace, taught, "finished", "failed")
+    assert done.status == "finished", done.error
+    lines = [
+        json.loads(line)
+        for name in ("answers", "held-out-answers")
+        for line in (taught.folder / f"{name}.jsonl").read_text().splitlines()
+    ]
+    assert {line["turn"]["content"] for line in lines} == {"It is as the teacher says."}
+    assert len(server.engine.requests) - asked == len(lines) - len(kept)
     workspace.close()
 
 

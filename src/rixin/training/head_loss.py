@@ -19,7 +19,7 @@ from rixin.training.team import team
 from rixin.training.transformer import Transformer
 
 CHUNK_BYTES = 64 * 2**20
-LONGEST_CHUNK = 512
+LONGEST_CHUNK = 2048
 MULTIPLE = 64
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rixin.training.optimizer import AdamW
+from rixin.training.team import dealt, team
 from rixin.training.transformer import Transformer
 
 MOMENTUM = 0.95
@@ -65,19 +66,29 @@ class Muon(AdamW):
         self._move(rate, scale)
         super().update(rate, scale)
 
-    @torch.no_grad()
     def _move(self, rate: float, scale: float) -> None:
-        for name, blocks in self._blocks.items():
-            whole = self._parameters[name]
-            weights, gradients, momenta = (
-                self._view(flat, name) for flat in (self.masters, self.gradient, self.first_moments)
-            )
-            for rows in blocks:
-                momenta[rows].lerp_(gradients[rows] * scale, 1 - MOMENTUM)
-                ahead = (gradients[rows] * scale).lerp(momenta[rows], MOMENTUM)
-                step = orthogonal(ahead.to(whole.dtype)).float()
-                weights[rows].mul_(1 - rate * self._decay)
-                weights[rows].add_(step, alpha=-rate * SIZE_OF_ADAMW * math.sqrt(max(step.shape)))
+        """Each matrix is one member's."""
+        crew = team()
+        matrices = [(name, rows) for name, blocks in self._blocks.items() for rows in blocks]
+        sizes = [(rows.stop - rows.start) * self._parameters[name].shape[1] for name, rows in matrices]
+        hands = dealt(matrices, sizes, crew.size)
+
+        @torch.no_grad()
+        def work(member: int) -> None:
+            for name, rows in hands[member]:
+                self._move_matrix(name, rows, rate, scale)
+
+        crew.run(work)
+
+    def _move_matrix(self, name: str, rows: slice, rate: float, scale: float) -> None:
+        weight, gradient, momentum = (
+            self._view(flat, name)[rows] for flat in (self.masters, self.gradient, self.first_moments)
+        )
+        momentum.lerp_(gradient * scale, 1 - MOMENTUM)
+        ahead = (gradient * scale).lerp(momentum, MOMENTUM)
+        step = orthogonal(ahead.to(self._parameters[name].dtype)).float()
+        weight.mul_(1 - rate * self._decay)
+        weight.add_(step, alpha=-rate * SIZE_OF_ADAMW * math.sqrt(max(step.shape)))
 
 
 def blocks_of(model: Transformer) -> dict[str, list[slice]]:
