@@ -2,7 +2,8 @@
 
 `python benchmarks/evaluation.py` prints a JSON line a figure. Both run the tasks of the suite `english` (HellaSwag and
 TruthfulQA by log-probabilities, GSM8K by generation with `--generate`), on SmolLM2-135M: the peer bfloat16 weights in
-transformers, as `--model hf` does; we what the Version is served as, int8 with a scale a row.
+transformers, as `--model hf` does; we the same weights (`rixin eval run --exact`), and beside that what the Version is
+served as, int8 with a scale a row, which alone generates.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from rixin.evaluation.journal import Journal
 from rixin.evaluation.tasks import make_task
 from rixin.models import PackageSource, Version, install, pull_member
 from rixin.text import Tokens
+from rixin.training.exact import ExactEngine
 from rixin.workspace import open_workspace
 from training_material import hugging_face_folder
 
@@ -44,19 +46,26 @@ def main() -> None:
     arguments = parser.parse_args()
     version, folder = hugging_face_folder(HOME, MODEL, CACHE / "benchmark-evaluation")
     materials = loaded(arguments.limit, generate=arguments.generate)
-    times: dict[str, list[float]] = {"ours": [], "peer": []}
+    forms = ("as served",) if arguments.generate else ("exact", "as served")
+    times: dict[str, list[float]] = {name: [] for name in (*forms, "peer")}
+    ours: dict[str, Verdicts] = {}
     for _ in range(arguments.rounds):
-        ours, seconds = by_rixin(version, materials)
-        times["ours"].append(seconds)
+        for form in forms:
+            ours[form], seconds = by_rixin(version, materials, exact=form == "exact")
+            times[form].append(seconds)
         theirs, seconds = by_hugging_face(folder, materials)
         times["peer"].append(seconds)
-    for task in dict.fromkeys(name for name, _ in ours):
-        of_task = [key for key in ours if key[0] == task]
-        same = sum(ours[key] == theirs[key] for key in of_task) / len(of_task)
-        tell(f"same_verdicts_{task}", same, "share", "lm-eval hf", 1.0)
-        mine, other = (sum(found[key] for key in of_task) / len(of_task) for found in (ours, theirs))
-        tell(f"score_{task}", mine, "share", "lm-eval hf", other)
-    tell("time", statistics.median(times["ours"]), "s", "lm-eval hf", statistics.median(times["peer"]))
+    for form in forms:
+        mine = ours[form]
+        for task in dict.fromkeys(name for name, _ in mine):
+            of_task = [key for key in mine if key[0] == task]
+            same = sum(mine[key] == theirs[key] for key in of_task) / len(of_task)
+            tell(f"same verdicts, {task}, {form}", same, "share", "lm-eval hf", 1.0)
+            for key in (key for key in of_task if mine[key] != theirs[key]):
+                print(f"{form}: {key} is {mine[key]:g}, lm-eval's hf says {theirs[key]:g}", file=sys.stderr)
+            score, other = (sum(found[key] for key in of_task) / len(of_task) for found in (mine, theirs))
+            tell(f"score, {task}, {form}", score, "share", "lm-eval hf", other)
+        tell(f"time, {form}", statistics.median(times[form]), "s", "lm-eval hf", statistics.median(times["peer"]))
 
 
 def loaded(limit: int, *, generate: bool) -> list[Material]:
@@ -73,18 +82,17 @@ def loaded(limit: int, *, generate: bool) -> list[Material]:
     return [one for one in materials if generate or one.spec.kind == "choice"]
 
 
-def by_rixin(version: Version, materials: Sequence[Material]) -> tuple[Verdicts, float]:
+def by_rixin(version: Version, materials: Sequence[Material], *, exact: bool) -> tuple[Verdicts, float]:
     """Each item's verdict and the seconds from the first question to the last; loading is not counted."""
     assert version.folder is not None
     deciding = {one.spec.name: one.spec.deciding for one in materials}
     with start_blocking_portal() as portal, tempfile.TemporaryDirectory() as place:
-        engine = OpenVinoEngine(version.folder, name=MODEL)
+        engine: Engine = ExactEngine(version, threads=None) if exact else OpenVinoEngine(version.folder, name=MODEL)
         portal.call(engine.start)
 
         @asynccontextmanager
         async def lease() -> Any:
-            found: Engine = engine
-            yield found
+            yield engine
 
         try:
             with Journal(Path(place) / "answers.jsonl", about="benchmark") as journal:

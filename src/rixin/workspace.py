@@ -18,7 +18,7 @@ from rixin.gateway import Accounts, Keys
 from rixin.models import Registry, Version
 from rixin.settings import Settings, load_settings
 from rixin.store import Database
-from rixin.training import Runs
+from rixin.training import Runs, require_torch
 
 DATABASE_FILE = "rixin.db"
 DEFAULT_ALIAS = "chat"
@@ -65,6 +65,16 @@ class Workspace:
         finally:
             with CancelScope(shield=True):
                 await to_thread.run_sync(executing.__exit__, None, None, None)
+
+    def exact(self, version: Version) -> Engine:
+        """An engine, not yet started, that scores with the version's weights as they are, not as they are served.
+
+        Raises InvalidRequest where training's libraries are missing.
+        """
+        require_torch()
+        from rixin.training.exact import ExactEngine
+
+        return ExactEngine(version, threads=self.settings.threads)
 
     def close(self) -> None:
         self.database.close()

@@ -35,6 +35,7 @@ def run(
     limit: int | None = None,
     seed: int | None = None,
     tasks: str | None = None,
+    exact: bool = False,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a model on a suite; going on where an earlier try broke off.
@@ -51,6 +52,9 @@ def run(
         For repeats and examples; the suite's own if left out.
     tasks
         Only these tasks, with commas between them.
+    exact
+        Score with the weights as they are, not as they are served: published figures are of those. Only for tasks that
+        choose among answers or measure perplexity; needs `make train`.
     as_json
         Print the report as JSON.
     """
@@ -62,11 +66,13 @@ def run(
         with ProgressLine() as line, Talk(workspace) as talk:
             restore(workspace.models, version, line.report)
             line.report(Progress("asking"))
-            talk.load(version)
+            if not exact:
+                talk.load(version)
             report = workspace.evaluations.evaluate(
                 version,
                 chosen,
-                talk.asker(version),
+                talk.exact(version) if exact else talk.asker(version),
+                exact=exact,
                 seed=seed,
                 limit=limit,
                 tasks=None if tasks is None else [name.strip() for name in tasks.split(",")],

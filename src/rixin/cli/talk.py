@@ -1,8 +1,8 @@
 """A Workspace that answers in a terminal: its event loop has a thread, so that waiting for a person stops nothing."""
 
 import queue
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, aclosing
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -10,7 +10,17 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from msgspec import Struct
 
 from rixin.assistants import TEMPERATURE, TOP_P
-from rixin.engines import ChatPrompt, Delta, Finished, GenerateEvent, GenerateRequest, Message, Sampling, Started
+from rixin.engines import (
+    ChatPrompt,
+    Delta,
+    Engine,
+    Finished,
+    GenerateEvent,
+    GenerateRequest,
+    Message,
+    Sampling,
+    Started,
+)
 from rixin.evaluation import Asker
 from rixin.models import Version
 from rixin.store import new_id
@@ -48,6 +58,19 @@ class Talk:
     def asker(self, version: Version) -> Asker:
         """The model as an evaluation asks it."""
         return Asker(self._running(), lambda: self._workspace.engines.lease(version))
+
+    def exact(self, version: Version) -> Asker:
+        """The version's weights as they are, loaded now. Raises InvalidRequest, ModelNotFound, MalformedModel."""
+        engine = self._workspace.exact(version)
+        portal = self._running()
+        self._stack.callback(portal.call, engine.close)
+        portal.call(engine.start)
+
+        @asynccontextmanager
+        async def lease() -> AsyncGenerator[Engine]:
+            yield engine
+
+        return Asker(portal, lease)
 
     def answer(self, version: Version, request: GenerateRequest) -> Generator[GenerateEvent]:
         """The events of one answer; closing the generator (or Ctrl-C) stops the engine's work on it."""

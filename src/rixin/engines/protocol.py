@@ -199,7 +199,10 @@ class Embeddings(Struct, frozen=True, kw_only=True):
 
 
 class Capabilities(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an engine can do with its model."""
+    """What an engine can do with its model.
+
+    With `shares_contexts` a context that several requests of one `score` have is computed once.
+    """
 
     generate: bool = False
     score: bool = False
@@ -209,6 +212,7 @@ class Capabilities(Struct, frozen=True, kw_only=True, omit_defaults=True):
     context_length: int = 0
     dimensions: int = 0
     parallel: int = 1
+    shares_contexts: bool = False
 
 
 class Engine(Protocol):

@@ -27,6 +27,7 @@ from rixin.engines import (
 
 Lease = Callable[[], AbstractAsyncContextManager[Engine]]
 SCORES_AT_ONCE = 32
+SHARED_SCORES_AT_ONCE = 256
 T = TypeVar("T")
 
 
@@ -99,8 +100,9 @@ class Asker:
 
         async def ask(report: Callable[[int, Score], None]) -> None:
             async with self._lease() as engine:
-                for start in range(0, len(requests), SCORES_AT_ONCE):
-                    chunk = requests[start : start + SCORES_AT_ONCE]
+                at_once = SHARED_SCORES_AT_ONCE if engine.capabilities().shares_contexts else SCORES_AT_ONCE
+                for start in range(0, len(requests), at_once):
+                    chunk = requests[start : start + at_once]
                     for at, score in enumerate(await engine.score(chunk)):
                         report(start + at, score)
 

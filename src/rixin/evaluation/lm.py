@@ -138,7 +138,9 @@ class EngineLM(LM):  # type: ignore[misc]
         return found
 
     def _score(self, wanted: Mapping[str, ScoreRequest]) -> None:
-        names = _in_waves({name: request.context for name, request in wanted.items()})
+        contexts = {name: request.context for name, request in wanted.items()}
+        shared = bool(wanted) and self._asker.capabilities.shares_contexts
+        names = sorted(contexts, key=lambda name: contexts[name]) if shared else _in_waves(contexts)
 
         def done(index: int, score: Score) -> None:
             request = wanted[names[index]]

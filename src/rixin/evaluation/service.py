@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 ANSWERS_FILE = "answers.jsonl"
 # Raise this when the same suite and Version would give other samples: old Reports are then not taken for new ones.
 METHOD = 1
+SERVED, EXACT = "as served", "exact"
 Counted = Callable[[int, int], None]
 
 
@@ -74,14 +75,16 @@ class Evaluations:
         seed: int | None = None,
         limit: int | None = None,
         tasks: Collection[str] | None = None,
+        exact: bool = False,
         report: Reporter,
         counted: Counted = lambda _done, _of: None,
     ) -> Report:
         """Ask the Version what was not asked yet, judge it, and keep the Report; a finished one is given back.
 
-        `limit` takes so many items of each task, `tasks` only some tasks. Killed at any moment, it goes on with the
-        next call. Raises InvalidRequest, HashMismatch, SourceUnreachable, Conflict (another process evaluates the
-        same), and what the engine raises.
+        `limit` takes so many items of each task, `tasks` only some tasks. `exact` says that the asker has the weights
+        as they are; such a Report is only found by its id, since what is served is what is decided about. Killed at
+        any moment, it goes on with the next call. Raises InvalidRequest, HashMismatch, SourceUnreachable, Conflict
+        (another process evaluates the same), and what the engine raises.
         """
         require_lm_eval()
         from rixin.evaluation.contamination import contamination
@@ -94,6 +97,8 @@ class Evaluations:
         if tasks is not None:
             suite = suite.only(tasks)
             about += [task.name for task in suite.file.task]
+        if exact:
+            about += [EXACT]
         name = "e_" + hashlib.sha256("\0".join(about).encode()).hexdigest()[:12]
         folder = self._home / "reports" / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -128,6 +133,7 @@ class Evaluations:
                 created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
                 seed=chosen,
                 settings={
+                    "weights": EXACT if exact else SERVED,
                     "engine": version.engine,
                     "limit": str(limit or "none"),
                     "tasks": "all" if tasks is None else ", ".join(task.name for task in suite.file.task),
@@ -143,7 +149,7 @@ class Evaluations:
                     answer_tokens=sum(one.answer_tokens for one in samples),
                     memory_bytes=asker.memory_bytes(),
                 ),
-                command=_command(version, suite, seed, limit, tasks),
+                command=_command(version, suite, seed, limit, tasks, exact=exact),
                 notes=[*notes, *_said(findings)],
                 machine=f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}",
             )
@@ -192,7 +198,7 @@ class Evaluations:
             raise NotFound(f"There is no report {name!r}.", fix="`rixin eval list` shows the reports.")
         version = self._registry.resolve(name)
         for one in self.reports(suite=suite):
-            if one.version == version.id:
+            if one.version == version.id and one.settings.get("weights", SERVED) == SERVED:
                 return one
         raise NotFound(
             f"{name} has no report{f' on {suite}' if suite else ''}.",
@@ -381,11 +387,14 @@ def _write(folder: Path, report: Report, samples: Sequence[Sample]) -> None:
         temporary.replace(folder / name)
 
 
-def _command(version: Version, suite: Suite, seed: int | None, limit: int | None, tasks: Collection[str] | None) -> str:
+def _command(
+    version: Version, suite: Suite, seed: int | None, limit: int | None, tasks: Collection[str] | None, *, exact: bool
+) -> str:
     words = ["rixin", "eval", "run", suite.name, "--model", version.id]
     words += [] if seed is None else ["--seed", str(seed)]
     words += [] if limit is None else ["--limit", str(limit)]
     words += [] if tasks is None else ["--tasks", ",".join(task.name for task in suite.file.task)]
+    words += ["--exact"] if exact else []
     return " ".join(words)
 
 

@@ -40,6 +40,14 @@ def target_logprobs(model: Transformer, hidden: Tensor, pack: Pack) -> Tensor:
     return found
 
 
+@torch.no_grad()
+def likelihoods(model: Transformer, hidden: Tensor, pack: Pack) -> tuple[Tensor, Tensor]:
+    """The log-probability of each target (float32 [N]), and whether no token is likelier (bool [N])."""
+    work = _Head(hidden, model.head, pack.predict_at, pack.targets, model.tools, (False, False))
+    found = [(work.logprobs(first), work.likeliest) for first in work.chunks()]
+    return torch.cat([logprobs for logprobs, _ in found]), torch.cat([likeliest for _, likeliest in found])
+
+
 class _Head:
     """The head on chosen hidden states [N, hidden], chunk by chunk; both gradients, where they are wanted.
 
@@ -92,7 +100,9 @@ class _Head:
         self.shrink = np.exp(tops - lse)
         found = exact - torch.from_numpy(lse)
         self.chance = np.exp(found.numpy())
-        return found[: len(self.at) - first]
+        real = len(self.at) - first
+        self.likeliest = (exact.to(x.dtype).float() >= torch.from_numpy(top))[:real]
+        return found[:real]
 
     def add_gradient(self, first: int, factors: Tensor) -> None:
         """Those of `factors` (float32 [rows]) times the log-probabilities of the chunk just computed."""
