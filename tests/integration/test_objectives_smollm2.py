@@ -27,9 +27,6 @@ from rixin.training.recorder import Recorder
 from rixin.training.reward_model import RewardModel
 from rixin.training.transformer import Transformer, load_transformer
 
-# numpy's arrays of a mapped file can't be written to, which torch would have us know.
-pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable:UserWarning")
-
 QUESTIONS = ("What does a heron eat?", "Name a prime number above ten.", "Who wrote Faust?", "Where is Lima?")
 GOOD = ("Fish, frogs and insects.", "Eleven.", "Goethe.", "In Peru, on the coast of the Pacific.")
 BAD = ("Stones.", "Twelve is the best prime number there is.", "Schiller, I think.", "On the Moon.")

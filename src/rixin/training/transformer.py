@@ -233,7 +233,7 @@ def load_transformer(weights: Weights, *, dtype: torch.dtype) -> Transformer:
         for name, parameter, rows in model.named_slots():
             if name not in there:
                 raise MalformedModel(f"The tensor {name} is missing.")
-            value = torch.from_numpy(weights.tensor(name))
+            value = torch.from_numpy(np.require(weights.tensor(name), requirements="W"))
             target = parameter if rows is None else parameter[rows]
             if value.shape != target.shape:
                 raise MalformedModel(
