@@ -1,7 +1,7 @@
 """A short trial of a training, in a process of its own: `python -m rixin.training.measure FOLDER HOME`.
 
 It reads the data as the run will, takes a few real steps on real batches and writes down what they took. The speed is
-remembered for the same model, machine and sizes.
+remembered for the same model, machine and sizes; a run that was faster corrects it when it ends.
 """
 
 import hashlib
@@ -9,7 +9,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 import msgspec
 import torch
@@ -27,7 +29,9 @@ from rixin.training.recipes import Method, Recipe, Tuning
 from rixin.training.threads import settle as settle_threads
 from rixin.training.workshop import Workshop
 
-TRIAL_STEPS = 3
+TRIAL_STEPS = 3  # at least, if they take no longer than TRIAL_S
+MOST_TRIAL_STEPS, ENOUGH_TRIAL_S = 10, 6.0
+STEPS_THAT_TELL = 20  # of a run: enough to correct what its trial measured
 NO_RATE = 1e-12  # the trial teaches nothing
 TRIAL_S = 12.0
 MOST_ROWS = 20_000  # that are read; more of the same kind are counted as these
@@ -100,6 +104,7 @@ def measure(folder: Path, home: Path) -> Measured:
         precision=speed.precision,
         cores=cores,
         cached=known,
+        speed_key=key,
     )
 
 
@@ -119,26 +124,36 @@ def _trial(shop: Workshop, settled: Settled, folder: Path) -> Speed:
     objective = shop.objective(model, values, folder)
     optimizer = optimizer_for(model, shop.settings(values))
     began = time.monotonic()
-    times: list[tuple[int, float]] = []
-    for step in range(TRIAL_STEPS):
+    speeds: list[float] = []
+    for step in range(MOST_TRIAL_STEPS):
         start = time.monotonic()
         batch = objective.batch(step, model)
         optimizer.clear()
         for part in batch.parts:
             objective.loss(model, part).total.backward()  # type: ignore[no-untyped-call]
         optimizer.update(NO_RATE, 1 / (batch.weight or 1.0))
-        times.append((batch.tokens, time.monotonic() - start))
-        if time.monotonic() - began > TRIAL_S:
+        speeds.append(batch.tokens / (time.monotonic() - start))
+        if time.monotonic() - began > (TRIAL_S if len(speeds) < TRIAL_STEPS else ENOUGH_TRIAL_S):
             break
-    timed = times[1:] or times  # the first also pays for pages and kernels that are made once
     return Speed(
-        tokens_per_second=sum(tokens for tokens, _ in timed) / sum(seconds for _, seconds in timed),
+        # The first also pays for pages and kernels that are made once; others may be at work during some.
+        tokens_per_second=median(speeds[1:] or speeds),
         peak_bytes=peak_memory(),
         load_s=load_s,
         precision=name,
         trainable=sum(one.numel() for one in model.trainable().values()),
         parameters=model.shape.parameters,
     )
+
+
+def correct_speed(home: Path, measured: Measured, speeds: Sequence[float]) -> None:
+    """Remember how fast a run was (tokens/s, of each step) if its trial was slower: others were at work then."""
+    if len(speeds) < STEPS_THAT_TELL or not measured.speed_key:
+        return
+    known = _remembered(home, measured.speed_key)
+    seen = median(speeds)
+    if known is not None and seen > known.tokens_per_second:
+        _remember(home, measured.speed_key, msgspec.structs.replace(known, tokens_per_second=seen))
 
 
 def values_of(settled: Settled) -> Values:

@@ -63,7 +63,8 @@ class Measured(Struct, frozen=True):
     """What a short trial on real batches found.
 
     `tokens` are those of one pass over the data, `left_out` rows that are longer than the context. `peak_bytes` is the
-    memory of the whole process, `trainable` how many weights learn, `parameters` how many there are.
+    memory of the whole process, `trainable` how many weights learn, `parameters` how many there are. The speed is
+    remembered under `speed_key`, and is `cached` if it came from there.
     """
 
     rows: int
@@ -82,6 +83,7 @@ class Measured(Struct, frozen=True):
     precision: str
     cores: int
     cached: bool = False
+    speed_key: str = ""
 
 
 class Values(Struct, frozen=True):

@@ -16,8 +16,10 @@ from filelock import FileLock
 from rixin.compute import be_child
 from rixin.training.answers import AskedToStop
 from rixin.training.ending import Ending, Failure, forget_ending, write_ending
+from rixin.training.events import in_force, read_events
 from rixin.training.handover import hand_over
 from rixin.training.loop import train
+from rixin.training.measure import correct_speed
 from rixin.training.memory import explained_memory
 from rixin.training.objective import Objective
 from rixin.training.objectives.causal import CausalLearning
@@ -26,6 +28,7 @@ from rixin.training.parallel import ALONE, World, join_world
 from rixin.training.plan import PLAN_FILE, Plan, load
 from rixin.training.precision import gemm_bound
 from rixin.training.recorder import Recorder
+from rixin.training.run import EVENTS_FILE
 from rixin.training.stop import StopSignal
 from rixin.training.threads import settle
 from rixin.training.transformer import Transformer
@@ -89,6 +92,9 @@ def work(folder: Path, stop: StopSignal, world: World = ALONE) -> Ending:
     if ended.error is not None:
         raise ended.error
     if ended.status == "finished" and world.leads:
+        steps = [event for event in in_force(read_events(folder / EVENTS_FILE)) if event.kind == "step"]
+        speeds = [step.values["tokens_per_second"] for step in steps]
+        correct_speed(home, plan.measured, [speed for speed in speeds if isinstance(speed, float)])
         base = plan.assignment.bases.get("model")
         base_name = plan.name if base is None else base.name
         hand_over(
