@@ -128,6 +128,9 @@ def test_the_page_is_used_by_keyboard_alone(open_file: Opens, small: Path) -> No
 def test_a_comparison_shows_the_decision_and_what_changed_first(open_file: Opens, comparison: Path) -> None:
     page = open_file(comparison)
     expect(page.locator("#decision")).to_contain_text("at least")
+    page.locator("#language").click()
+    expect(page.locator("#decision")).to_contain_text("的把握至少")
+    page.locator("#language").click()
     expect(page.get_by_role("table", name="Differences")).to_contain_text("sums / right")
     expect(page.locator("#list tbody tr").first).to_contain_text("gained")
     page.get_by_label("B beside A").select_option("lost")

@@ -102,6 +102,7 @@ def test_a_worse_version_is_kept_back() -> None:
     )
     assert not made.promote
     assert made.reason == "Keep: law/right -20.0 points: not better (100 items)."
+    assert made.checks[0].said_zh == "law/right -20.0 分：没有变好（100 题）。"
 
 
 def test_what_may_be_noise_is_kept_back_with_the_number_of_items_that_would_tell() -> None:
@@ -120,6 +121,10 @@ def test_a_broken_guard_holds_back_what_is_better_at_its_task() -> None:
     )
     assert not made.promote
     assert made.reason == "Keep: general/right -10.0 points, worse than the 5.0 that are allowed."
+    assert (
+        next(one for one in made.checks if one.kind == "guard").said_zh
+        == "general/right -10.0 分，超过了允许的 5.0 分。"
+    )
 
 
 def test_a_guard_too_small_to_tell_is_not_taken_for_a_guard_that_holds() -> None:

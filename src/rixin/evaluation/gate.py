@@ -50,7 +50,8 @@ class GateRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Check(Struct, frozen=True, kw_only=True):
     """One line of the Gate held against the Comparison.
 
-    `seen` is the figure that decided (None where there is none), `wanted` what it had to pass.
+    `seen` is the figure that decided (None where there is none), `wanted` what it had to pass. `said` is the sentence
+    in English, `said_zh` in Chinese (empty in decisions of earlier versions).
     """
 
     kind: Literal["primary", "guard", "floor"]
@@ -60,6 +61,7 @@ class Check(Struct, frozen=True, kw_only=True):
     wanted: float
     passed: bool
     said: str
+    said_zh: str = ""
 
 
 class GateDecision(Struct, frozen=True, kw_only=True):
@@ -131,6 +133,7 @@ def _primaries(rule: GateRule, comparison: Comparison) -> list[Check]:
         enough = pair.items >= rule.minimum_items
         sure = adjusted[f"{task}/{metric}"] <= 1 - rule.level
         passed = enough and sure and pair.lower_bound > 0
+        said, said_zh = _said_of_primary(pair, rule, passed=passed, sure=sure)
         checks.append(
             Check(
                 kind="primary",
@@ -139,28 +142,42 @@ def _primaries(rule: GateRule, comparison: Comparison) -> list[Check]:
                 seen=pair.lower_bound,
                 wanted=0.0,
                 passed=passed,
-                said=_said_of_primary(pair, rule, passed=passed, sure=sure),
+                said=said,
+                said_zh=said_zh,
             )
         )
     return checks
 
 
-def _said_of_primary(pair: Paired, rule: GateRule, *, passed: bool, sure: bool) -> str:
-    name, seen = f"{pair.task}/{pair.metric}", f"{_points(pair.difference)} points"
+def _said_of_primary(pair: Paired, rule: GateRule, *, passed: bool, sure: bool) -> tuple[str, str]:
+    """In English and in Chinese."""
+    points, items = _points(pair.difference), pair.items
+    name, name_zh = f"{pair.task}/{pair.metric} {points} points", f"{pair.task}/{pair.metric} {points} 分"
     if passed:
+        least = _points(pair.lower_bound)
         return (
-            f"{name} {seen}, at least {_points(pair.lower_bound)} with {rule.level:.0%} certainty ({pair.items} items)."
+            f"{name}, at least {least} with {rule.level:.0%} certainty ({items} items).",
+            f"{name_zh}，以 {rule.level:.0%} 的把握至少 {least} 分（{items} 题）。",
         )
-    if pair.items < rule.minimum_items:
-        return f"{name} {seen}, but {pair.items} items are too few to decide ({rule.minimum_items} are needed)."
+    if items < rule.minimum_items:
+        return (
+            f"{name}, but {items} items are too few to decide ({rule.minimum_items} are needed).",
+            f"{name_zh}，但只有 {items} 题，不足以判断（需要 {rule.minimum_items} 题）。",
+        )
     if pair.difference <= 0:
-        return f"{name} {seen}: not better ({pair.items} items)."
+        return f"{name}: not better ({items} items).", f"{name_zh}：没有变好（{items} 题）。"
     if pair.lower_bound > 0 and not sure:
-        return f"{name} {seen}, but the exact test is not sure enough (p = {pair.p_better:.3f}, {pair.items} items)."
-    can = f"the suite can only show {_points(pair.smallest, sign=False)}"
-    more = max((pair.needed or 0) - pair.items, 0)
-    way = f"add {more} items or collect more" if more else "collect more"
-    return f"{name} {seen}, but {can}: {way}."
+        return (
+            f"{name}, but the exact test is not sure enough (p = {pair.p_better:.3f}, {items} items).",
+            f"{name_zh}，但精确检验还不够确定（p = {pair.p_better:.3f}，{items} 题）。",
+        )
+    can = _points(pair.smallest, sign=False)
+    more = max((pair.needed or 0) - items, 0)
+    way, way_zh = (f"add {more} items or ", f"请增加 {more} 题，或") if more else ("", "请")
+    return (
+        f"{name}, but the suite can only show {can}: {way}collect more.",
+        f"{name_zh}，但这套题只能看出 {can} 分以上的差别：{way_zh}收集更多数据。",
+    )
 
 
 def _guards(rule: GateRule, comparison: Comparison) -> list[Check]:
@@ -173,15 +190,20 @@ def _guards(rule: GateRule, comparison: Comparison) -> list[Check]:
         passed = pair.lower_bound > -guard.margin or (pair.lower_bound == pair.difference == 0.0)
         margin = _points(guard.margin, sign=False)
         name = f"{guard.task}/{guard.metric}"
+        points = _points(pair.difference)
         if passed:
-            said = f"{name} is not worse by {margin} points ({_points(pair.difference)})."
+            said = f"{name} is not worse by {margin} points ({points})."
+            said_zh = f"{name} 的下降不超过 {margin} 分（{points}）。"
         elif pair.difference <= -guard.margin:
-            said = f"{name} {_points(pair.difference)} points, worse than the {margin} that are allowed."
+            said = f"{name} {points} points, worse than the {margin} that are allowed."
+            said_zh = f"{name} {points} 分，超过了允许的 {margin} 分。"
         else:
+            bound = _points(pair.lower_bound)
             said = (
-                f"{name} {_points(pair.difference)} points, and {pair.items} items can't rule out that it is worse by "
-                f"{margin} (bound {_points(pair.lower_bound)})."
+                f"{name} {points} points, and {pair.items} items can't rule out that it is worse by {margin} "
+                f"(bound {bound})."
             )
+            said_zh = f"{name} {points} 分，{pair.items} 题不能排除下降超过 {margin} 分（下界 {bound}）。"
         checks.append(
             Check(
                 kind="guard",
@@ -191,6 +213,7 @@ def _guards(rule: GateRule, comparison: Comparison) -> list[Check]:
                 wanted=-guard.margin,
                 passed=passed,
                 said=said,
+                said_zh=said_zh,
             )
         )
     return checks
@@ -208,6 +231,7 @@ def _floors(rule: GateRule, comparison: Comparison) -> list[Check]:
         name = f"{floor.task}/{floor.metric}"
         relation = "reaches" if passed else "is below"
         said = f"{name} is {seen:.3f}, which {relation} the floor of {floor.at_least:g}."
+        said_zh = f"{name} 为 {seen:.3f}，{'达到' if passed else '低于'}下限 {floor.at_least:g}。"
         checks.append(
             Check(
                 kind="floor",
@@ -217,6 +241,7 @@ def _floors(rule: GateRule, comparison: Comparison) -> list[Check]:
                 wanted=floor.at_least,
                 passed=passed,
                 said=said,
+                said_zh=said_zh,
             )
         )
     return checks
@@ -224,7 +249,10 @@ def _floors(rule: GateRule, comparison: Comparison) -> list[Check]:
 
 def _absent(kind: Literal["primary", "guard", "floor"], task: str, metric: str, wanted: float) -> Check:
     said = f"{task}/{metric} is in neither Report or only in one, so nothing is known of it."
-    return Check(kind=kind, task=task, metric=metric, seen=None, wanted=wanted, passed=False, said=said)
+    said_zh = f"{task}/{metric} 不在两份报告中，或只在其中一份，因此无从判断。"
+    return Check(
+        kind=kind, task=task, metric=metric, seen=None, wanted=wanted, passed=False, said=said, said_zh=said_zh
+    )
 
 
 def _points(value: float, *, sign: bool = True) -> str:

@@ -35,6 +35,11 @@ function drawTop() {
   document.getElementById("about").textContent = about;
 }
 
+// What a check found, in the page's language; decisions of earlier versions have English only.
+function inWords(check) {
+  return (language === "zh" && check.said_zh) || check.said;
+}
+
 function drawDecision() {
   const decision = facts.decision;
   if (!decision) return;
@@ -49,9 +54,11 @@ function drawDecision() {
       `${check.task} / ${check.metric}`,
       cell(say(check.kind), ""),
       make("td", {}, mark),
-      cell(check.said, "said"),
+      cell(inWords(check), "said"),
     );
   });
+  const deciding = decision.checks.find((check) => decision.reason.endsWith(check.said));
+  const reason = deciding ? inWords(deciding) : decision.reason;
   const word = make(
     "span",
     { class: `chip ${decision.promote ? "right" : "wrong"}` },
@@ -60,7 +67,7 @@ function drawDecision() {
   section(
     "decision",
     say("decision"),
-    make("p", { class: "say" }, word, ` – ${decision.reason.replace(/^(Promote|Keep): /, "")}`),
+    make("p", { class: "say" }, word, ` – ${reason}`),
     table(say("decision"), [say("check"), say("role"), say("result"), say("reason")], rows),
     make("p", { class: "soft" }, `gate ${decision.gate_hash.slice(0, 12)}`),
   );
