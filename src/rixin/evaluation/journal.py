@@ -2,12 +2,13 @@
 
 import hashlib
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from rixin.errors import InvalidRequest
 
@@ -15,7 +16,10 @@ SYNC_EVERY = 64
 
 
 class Given(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One answer or score. `text` for generated ones, `logprob` and `greedy` for scored ones."""
+    """One answer or score. `text` for generated ones, `logprob` and `greedy` for scored ones.
+
+    `at` is when it was kept, in seconds since this try began.
+    """
 
     key: str
     text: str | None = None
@@ -24,6 +28,7 @@ class Given(Struct, frozen=True, kw_only=True, omit_defaults=True):
     prompt_tokens: int = 0
     answer_tokens: int = 0
     seconds: float = 0.0
+    at: float = 0.0
 
 
 class _Head(Struct, frozen=True, kw_only=True):
@@ -45,6 +50,8 @@ class Journal:
         self._path = path
         self._given: dict[str, Given] = {}
         self._unsynced = 0
+        self._earlier = 0.0
+        self._began = time.monotonic()
         whole = self._read(about) if path.exists() else 0
         self._file = path.open("r+b" if path.exists() else "w+b")
         self._file.truncate(whole)
@@ -54,6 +61,7 @@ class Journal:
 
     def _read(self, about: str) -> int:
         whole = 0
+        last = 0.0
         with self._path.open("rb") as lines:
             for line in lines:
                 if not line.endswith(b"\n"):
@@ -62,6 +70,8 @@ class Journal:
                     if whole:
                         given = msgspec.json.decode(line, type=Given)
                         self._given[given.key] = given
+                        self._earlier += last if given.at < last else 0.0
+                        last = given.at
                     elif msgspec.json.decode(line, type=_Head).about != about:
                         raise InvalidRequest(
                             "These answers were given by another Version, suite or setting.", where=str(self._path)
@@ -69,10 +79,16 @@ class Journal:
                 except msgspec.MsgspecError:
                     break
                 whole += len(line)
+        self._earlier += last
         return whole
 
     def __len__(self) -> int:
         return len(self._given)
+
+    @property
+    def seconds(self) -> float:
+        """How long this and all earlier tries took, each up to its last answer."""
+        return self._earlier + time.monotonic() - self._began
 
     def get(self, key: str) -> Given | None:
         """The answer to this request, if it was given already."""
@@ -80,8 +96,9 @@ class Journal:
 
     def add(self, given: Given) -> None:
         """Keep an answer: from here on no kill of this process loses it, nor a power cut more than the last few."""
-        self._given[given.key] = given
-        self._write(msgspec.json.encode(given))
+        kept = structs.replace(given, at=round(time.monotonic() - self._began, 3))
+        self._given[kept.key] = kept
+        self._write(msgspec.json.encode(kept))
 
     def _write(self, line: bytes) -> None:
         self._file.write(line + b"\n")

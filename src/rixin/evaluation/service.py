@@ -5,7 +5,6 @@ import importlib.util
 import os
 import platform
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -106,11 +105,11 @@ class Evaluations:
             if (folder / REPORT_FILE).is_file():
                 return self._enter(read_report(folder))
             materials = load(suite, lambda spec: self._fetched(spec, report), limit=limit)
-            started = time.monotonic()
             with Journal(folder / ANSWERS_FILE, about=" ".join(about)) as journal:
                 samples = evaluate(
                     materials, asker, journal, tokens=tokens_of(version.folder), seed=chosen, report=counted
                 )
+                seconds = journal.seconds
             findings, notes = contamination(
                 {key: text for material in materials for key, text in material.texts()},
                 version,
@@ -144,7 +143,7 @@ class Evaluations:
                     for result in results(spec, [one for one in samples if one.task == spec.name])
                 ],
                 cost=Cost(
-                    seconds=time.monotonic() - started,
+                    seconds=seconds,
                     prompt_tokens=sum(one.prompt_tokens for one in samples),
                     answer_tokens=sum(one.answer_tokens for one in samples),
                     memory_bytes=asker.memory_bytes(),
