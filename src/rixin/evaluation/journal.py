@@ -18,7 +18,7 @@ SYNC_EVERY = 64
 class Given(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One answer or score. `text` for generated ones, `logprob` and `greedy` for scored ones.
 
-    `at` is when it was kept, in seconds since this try began.
+    `at` is when it was kept, in seconds since that try (`attempt`, from 0) began.
     """
 
     key: str
@@ -29,6 +29,7 @@ class Given(Struct, frozen=True, kw_only=True, omit_defaults=True):
     answer_tokens: int = 0
     seconds: float = 0.0
     at: float = 0.0
+    attempt: int = 0
 
 
 class _Head(Struct, frozen=True, kw_only=True):
@@ -50,7 +51,7 @@ class Journal:
         self._path = path
         self._given: dict[str, Given] = {}
         self._unsynced = 0
-        self._earlier = 0.0
+        self._tries: dict[int, float] = {}
         self._began = time.monotonic()
         whole = self._read(about) if path.exists() else 0
         self._file = path.open("r+b" if path.exists() else "w+b")
@@ -61,7 +62,6 @@ class Journal:
 
     def _read(self, about: str) -> int:
         whole = 0
-        last = 0.0
         with self._path.open("rb") as lines:
             for line in lines:
                 if not line.endswith(b"\n"):
@@ -70,8 +70,7 @@ class Journal:
                     if whole:
                         given = msgspec.json.decode(line, type=Given)
                         self._given[given.key] = given
-                        self._earlier += last if given.at < last else 0.0
-                        last = given.at
+                        self._tries[given.attempt] = given.at
                     elif msgspec.json.decode(line, type=_Head).about != about:
                         raise InvalidRequest(
                             "These answers were given by another Version, suite or setting.", where=str(self._path)
@@ -79,7 +78,6 @@ class Journal:
                 except msgspec.MsgspecError:
                     break
                 whole += len(line)
-        self._earlier += last
         return whole
 
     def __len__(self) -> int:
@@ -88,7 +86,7 @@ class Journal:
     @property
     def seconds(self) -> float:
         """How long this and all earlier tries took, each up to its last answer."""
-        return self._earlier + time.monotonic() - self._began
+        return sum(self._tries.values()) + time.monotonic() - self._began
 
     def get(self, key: str) -> Given | None:
         """The answer to this request, if it was given already."""
@@ -96,7 +94,8 @@ class Journal:
 
     def add(self, given: Given) -> None:
         """Keep an answer: from here on no kill of this process loses it, nor a power cut more than the last few."""
-        kept = structs.replace(given, at=round(time.monotonic() - self._began, 3))
+        at = round(time.monotonic() - self._began, 3)
+        kept = structs.replace(given, at=at, attempt=max(self._tries, default=-1) + 1)
         self._given[kept.key] = kept
         self._write(msgspec.json.encode(kept))
 
