@@ -107,7 +107,7 @@ def evaluate(
         samples: list[Sample] = []
         for material in materials:
             if material.spec.kind == "retrieval":
-                samples += retrieve(material.spec, material.rows, material.corpus, material.names, asker.embed)
+                samples += retrieve(material.spec, material.rows, material.corpus, material.names, asker.embed, journal)
                 counted(len(material.rows))
             else:
                 samples += _run(material, made[material.spec.name], lm, journal, seed)

@@ -1,5 +1,6 @@
 """How well an embedding model finds: recall, nDCG and the rank of the first hit, over a suite's own corpus."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from rixin.engines import Embeddings
 from rixin.errors import InvalidRequest
+from rixin.evaluation.journal import Given, Journal, key_of
 from rixin.evaluation.report import Sample
 from rixin.evaluation.suites import TaskSpec
 from rixin.evaluation.templates import fill
@@ -22,6 +24,7 @@ def retrieve(
     corpus: Sequence[Row],
     names: Sequence[str],
     embed: Callable[[Sequence[str]], Embeddings],
+    journal: Journal,
 ) -> list[Sample]:
     """One sample a question: the corpus is ranked by the cosine of the vectors.
 
@@ -34,9 +37,9 @@ def retrieve(
             raise InvalidRequest("A row of a corpus needs `id` and `text`.", where=f"{spec.corpus}:{at + 1}")
         places[str(document["id"])] = at
     ids = list(places)
-    found = _vectors([str(document["text"]) for document in corpus], embed)
+    found = _vectors([str(document["text"]) for document in corpus], embed, journal)
     questions = [fill(spec.prompt, row, f"{spec.name}/{name}") for row, name in zip(rows, names, strict=True)]
-    asked = _vectors(questions, embed)
+    asked = _vectors(questions, embed, journal)
     samples = []
     for row, name, question, vector in zip(rows, names, questions, asked, strict=True):
         gold = row.get(spec.target)
@@ -78,12 +81,25 @@ def _rank(ranked: Sequence[str], wanted: set[str]) -> int | None:
     return next((at for at, name in enumerate(ranked[:DEPTH], 1) if name in wanted), None)
 
 
-def _vectors(texts: Sequence[str], embed: Callable[[Sequence[str]], Embeddings]) -> NDArray[np.float32]:
-    pieces = []
-    for start in range(0, len(texts), TEXTS_AT_ONCE):
-        made = embed(texts[start : start + TEXTS_AT_ONCE])
-        pieces.append(np.frombuffer(made.vectors, dtype="<f4").reshape(-1, made.dimensions))
-    vectors = np.concatenate(pieces)
+def _vectors(
+    texts: Sequence[str], embed: Callable[[Sequence[str]], Embeddings], journal: Journal
+) -> NDArray[np.float32]:
+    """Of length 1, [texts, dimensions]; what the journal has is not asked again."""
+    keys = [key_of("embed", text) for text in texts]
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if journal.get(key) is None}
+    names = list(missing)
+    for start in range(0, len(names), TEXTS_AT_ONCE):
+        some = names[start : start + TEXTS_AT_ONCE]
+        made = embed([missing[name] for name in some])
+        for name, vector in zip(some, _rows(made.vectors, made.dimensions), strict=True):
+            journal.add(Given(key=name, text=b64encode(vector.tobytes()).decode()))
+    found = [journal.get(key) for key in keys]
+    kept = [b64decode(given.text) for given in found if given is not None and given.text is not None]
+    vectors = _rows(b"".join(kept), len(kept[0]) // 4)
     lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     unit: NDArray[np.float32] = (vectors / lengths).astype(np.float32)
     return unit
+
+
+def _rows(vectors: bytes, dimensions: int) -> NDArray[np.float32]:
+    return np.frombuffer(vectors, dtype="<f4").reshape(-1, dimensions)
