@@ -1,16 +1,14 @@
 """`rixin arena`: people choose between two answers, blind, and the votes make a ranking."""
 
 import getpass
-import json
 import sys
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
-from rich.table import Table
 
 from rixin.cli.paint import printable
 from rixin.cli.progress import ProgressLine
+from rixin.cli.tables import print_json, print_table
 from rixin.errors import InvalidRequest, NotFound
 from rixin.evaluation import Arena, Match, judgements, pair_up, read_samples, require_lm_eval, standings, verdicts
 from rixin.models import Registry
@@ -93,14 +91,13 @@ def show(*, suite: str | None = None, with_judge: bool = False, as_json: AsJson 
         ranked = standings(votes)
         names = {version: _name(workspace.models, version) for version in ranked}
     if as_json:
-        rows = [{"version": version, "model": names[version], **vars(one)} for version, one in ranked.items()]
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        print_json([{"version": version, "model": names[version], **vars(one)} for version, one in ranked.items()])
         return
-    table = Table("", "model", "version", "strength", "95% interval", "votes", box=None, pad_edge=False)
-    for at, (version, one) in enumerate(ranked.items(), 1):
-        interval = f"{one.low:+.2f} … {one.high:+.2f}"
-        table.add_row(str(at), names[version], version, f"{one.value:+.2f}", interval, f"{one.votes:g}")
-    Console().print(table)
+    rows = [
+        (str(at), names[version], version, f"{one.value:+.2f}", f"{one.low:+.2f} … {one.high:+.2f}", f"{one.votes:g}")
+        for at, (version, one) in enumerate(ranked.items(), 1)
+    ]
+    print_table(("", "MODEL", "VERSION", "STRENGTH", "95% INTERVAL", "VOTES"), rows)
     judged = f", {len(votes) - people} verdicts of judges" if with_judge else ""
     print(f"{people} votes of people{judged}. Strength: log-odds; 0.7 more wins two of three.")
 
