@@ -93,6 +93,7 @@ def test_an_exact_interval_is_clopper_and_pearsons(pair: tuple[int, int]) -> Non
     )
 
 
+@settings(max_examples=15)  # statsmodels collects garbage each time
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holms_correction_is_that_of_statsmodels(p_values: list[float]) -> None:
     ours = holm({str(at): p for at, p in enumerate(p_values)})
