@@ -75,10 +75,9 @@ def shape_of(config: Mapping[str, object], where: str) -> tuple[Shape, NDArray[n
     _require_supported(arch, where)
     if config.get("hidden_act", "silu") != "silu":
         raise UnsupportedModel(f"The activation {config['hidden_act']!r} can't be run.", where=f"{where}: hidden_act")
-    if config.get("use_sliding_window") or (
-        arch == "llama" and (config.get("mlp_bias") or config.get("attention_bias"))
-    ):
-        raise UnsupportedModel("A sliding window, or biases in a Llama, can't be run.", where=where)
+    for option in ("use_sliding_window", "mlp_bias", "attention_bias"):
+        if config.get(option):
+            raise UnsupportedModel(f"A model with {option} can't be run.", where=f"{where}: {option}")
     hidden = _integer(config, "hidden_size", where)
     heads = _integer(config, "num_attention_heads", where)
     rope = config.get("rope_parameters") or config.get("rope_scaling")

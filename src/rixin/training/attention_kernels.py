@@ -12,6 +12,7 @@ from rixin.training.elements import (
     compiled,
     exp,
     exp_sum,
+    inlined,
     largest,
     load,
     narrowed,
@@ -29,7 +30,7 @@ def softmax_tile(scores: Any, group: int, shared: int, begins: Any, behind: int,
     """
     heads, padded, keys = scores.shape
     rows = len(begins) * group
-    whole = np.empty(keys + BLOCK, np.float32)
+    whole, some = np.empty(keys + BLOCK, np.float32), np.empty(BLOCK, np.float32)
     for h in range(heads):
         scores[h, rows:padded] = 0
         for r in range(rows):
@@ -42,7 +43,7 @@ def softmax_tile(scores: Any, group: int, shared: int, begins: Any, behind: int,
             widened(row, scale, line)
             whole[max(shared, low) : begin] = LEAST
             whole[end:high] = LEAST
-            top = largest(line)
+            top = largest(line, some)
             total = exp_sum(line, top)
             lse[h, r] = top + np.log(total)
             whole[max(shared, low) : begin] = ZERO
@@ -52,23 +53,25 @@ def softmax_tile(scores: Any, group: int, shared: int, begins: Any, behind: int,
             scores[h, r, high:] = 0
 
 
-@compiled
-def _chances_and_dot(line: Any, d_row: Any, lse: Any, d_line: Any) -> Any:
+@inlined
+def _chances(row: Any, scale: Any, lse: Any, line: Any) -> None:
+    for j in range(len(row)):
+        line[j] = exp(load(row[j]) * scale - lse)
+
+
+@inlined
+def _dot(line: Any, d_row: Any) -> Any:
     dot = ZERO
     for j in range(len(d_row)):
-        p = exp(line[j] - lse)
-        d = load(d_row[j])
-        line[j] = p
-        d_line[j] = d
-        dot += p * d
+        dot += line[j] * load(d_row[j])
     return dot
 
 
-@compiled
-def _scores_gradient(line: Any, d_line: Any, dot: Any, scale: Any, row: Any, d_row: Any) -> None:
+@inlined
+def _scores_gradient(line: Any, dot: Any, scale: Any, row: Any, d_row: Any) -> None:
     for j in range(len(row)):
         row[j] = store(row[j], line[j])
-        d_row[j] = store(d_row[j], line[j] * (d_line[j] - dot) * scale)
+        d_row[j] = store(d_row[j], line[j] * (load(d_row[j]) - dot) * scale)
 
 
 @compiled
@@ -79,7 +82,6 @@ def softmax_tile_backward(
     heads, padded, keys = scores.shape
     rows = len(begins) * group
     whole = np.empty(keys + BLOCK, np.float32)
-    d_whole = np.empty(keys + BLOCK, np.float32)
     for h in range(heads):
         scores[h, rows:padded] = 0
         d_chances[h, rows:padded] = 0
@@ -88,15 +90,11 @@ def softmax_tile_backward(
             begin, end = begins[t], behind + t + 1
             low = 0 if shared > 0 else begin // BLOCK * BLOCK
             high = min((end + BLOCK - 1) // BLOCK * BLOCK, keys)
-            line, d_line = whole[low:high], d_whole[low:high]
-            row, d_row = scores[h, r, low:high], d_chances[h, r, low:high]
-            widened(row, scale, line)
-            whole[max(shared, low) : begin] = LEAST
-            whole[end:high] = LEAST
-            dot = _chances_and_dot(line, d_row, lse[h, r], d_line)
+            line, row, d_row = whole[low:high], scores[h, r, low:high], d_chances[h, r, low:high]
+            _chances(row, scale, lse[h, r], line)
             whole[max(shared, low) : begin] = ZERO
             whole[end:high] = ZERO
-            _scores_gradient(line, d_line, dot, scale, row, d_row)
+            _scores_gradient(line, _dot(line, d_row), scale, row, d_row)
             scores[h, r, :low] = 0
             scores[h, r, high:] = 0
             d_chances[h, r, :low] = 0

@@ -113,18 +113,24 @@ def inverse_rms(row: Any, width: Any, epsilon: Any) -> Any:
     return ONE / np.sqrt(total / np.float32(width) + epsilon)
 
 
-@compiled
-def largest(line: Any) -> Any:
-    """Of a line whose length is a multiple of BLOCK. A plain loop of `max` would go an element at a time."""
-    tops = np.full(BLOCK, -np.inf, np.float32)
-    for c in range(len(line) // BLOCK):
-        block = line[c * BLOCK : (c + 1) * BLOCK]
+@inlined
+def largest(line: Any, tops: Any) -> Any:
+    """Of a line whose length is a multiple of BLOCK; `tops` float32 [BLOCK] is used up.
+
+    A plain loop of `max` would go an element at a time, and so would its end: halves are laid on each other instead.
+    """
+    for j in range(BLOCK):
+        tops[j] = line[j]
+    for c in range(1, len(line) // BLOCK):
+        at = c * BLOCK
         for j in range(BLOCK):
-            tops[j] = block[j] if block[j] > tops[j] else tops[j]
-    top = tops[0]
-    for j in range(1, BLOCK):
-        top = tops[j] if tops[j] > top else top
-    return top
+            tops[j] = max(tops[j], line[at + j])
+    half = BLOCK // 2
+    while half > 0:
+        for j in range(half):
+            tops[j] = max(tops[j], tops[half + j])
+        half //= 2
+    return tops[0]
 
 
 @compiled

@@ -12,9 +12,10 @@ def exponents(logits: Any, tops: Any, sums: Any) -> None:
     """Of each row its largest value (`tops`) and in its place e**(value - largest), whose sum goes to `sums`."""
     size = logits.shape[1]
     line = np.full((size + BLOCK - 1) // BLOCK * BLOCK, LEAST)
+    some = np.empty(BLOCK, np.float32)
     for i in range(logits.shape[0]):
         widened(logits[i], ONE, line)
-        tops[i] = largest(line)
+        tops[i] = largest(line, some)
         sums[i] = exp_sum(line, tops[i])
         narrowed(line[:size], ONE, logits[i])
         line[size:] = LEAST
