@@ -1,5 +1,6 @@
 """What a model forgets of general text while it goes on with poems, with and without general text mixed in."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ REPLAYED, MEASURED = "c4-demo", "wiki-demo"  # web pages are mixed in, articles 
 SHARE = 0.3
 TOKENS = 40_000
 POEMS_LEARNED, POEMS_MEASURED = 3000, 100
+GENERAL_CHARACTERS = 120_000  # of the encyclopaedia; all of it would take longer than the trainings
 CONTEXT = 512
 PACK_TOKENS = 2048
 
@@ -40,10 +42,12 @@ def forgetting(home: Path, folder: Path) -> Iterator[tuple[str, float, float]]:
         endpoint = workspace.settings.npm_endpoint
         for name in (REPLAYED, MEASURED):
             version = pull_dataset(workspace.datasets, name, npm_endpoint=endpoint, report=silent)
-        general = [row.text for row in workspace.datasets.open(version) if isinstance(row, TextExample)]
+        articles = [row.text for row in workspace.datasets.open(version) if isinstance(row, TextExample)]
         assert base.folder is not None
         tokens = Tokens(base.folder)
         before = Path(str(open_weights(base).where))
+    ends = itertools.accumulate(map(len, articles))
+    general = [text for text, end in zip(articles, ends, strict=True) if end <= GENERAL_CHARACTERS] or articles[:1]
     texts = {"general text (wiki-demo)": general, "held-out poems": known.held_out[:POEMS_MEASURED]}
     models = [before, _continued(home, rows, []), _continued(home, rows, ["--replay", REPLAYED])]
     for title, some in texts.items():

@@ -18,7 +18,7 @@ from rixin.gateway import Accounts, Keys
 from rixin.models import Registry, Version
 from rixin.settings import Settings, load_settings
 from rixin.store import Database
-from rixin.training import Runs, require_torch
+from rixin.training import Runs
 
 DATABASE_FILE = "rixin.db"
 DEFAULT_ALIAS = "chat"
@@ -71,6 +71,8 @@ class Workspace:
 
         Raises InvalidRequest where training's libraries are missing.
         """
+        from rixin.training.planner import require_torch
+
         require_torch()
         from rixin.training.exact import ExactEngine
 

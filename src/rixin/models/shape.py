@@ -3,12 +3,15 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from rixin.errors import MalformedModel, UnsupportedModel
-from rixin.models.gguf_reader import GgufFile
+
+if TYPE_CHECKING:  # the server's process, which plans trainings, does without them
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rixin.models.gguf_reader import GgufFile
 
 SUPPORTED_ARCHITECTURES = ("llama", "qwen2", "qwen3")
 _CLASSES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
@@ -31,7 +34,7 @@ class Shape:
     rope_theta: float
 
 
-def read_shape(gguf: GgufFile) -> Shape:
+def read_shape(gguf: "GgufFile") -> Shape:
     """The decoder's sizes. Raises UnsupportedModel naming the architecture, MalformedModel for sizes that can't be."""
     arch = gguf.architecture
     _require_supported(arch, str(gguf.path))
@@ -66,7 +69,7 @@ def read_shape(gguf: GgufFile) -> Shape:
     return shape
 
 
-def shape_of(config: Mapping[str, object], where: str) -> tuple[Shape, NDArray[np.float32] | None]:
+def shape_of(config: Mapping[str, object], where: str) -> "tuple[Shape, NDArray[np.float32] | None]":
     """The sizes that a config.json names, and RoPE's factors if the model is a stretched one (Llama 3.1).
 
     Raises UnsupportedModel for what the graph can't do, MalformedModel for sizes that are missing or can't be.
@@ -118,11 +121,13 @@ def config_of(shape: Shape, *, tied: bool) -> dict[str, object]:
     }
 
 
-def _rope_factors(rope: Mapping[str, object], shape: Shape, where: str) -> NDArray[np.float32] | None:
+def _rope_factors(rope: Mapping[str, object], shape: Shape, where: str) -> "NDArray[np.float32] | None":
     """What each of RoPE's frequencies is divided by. Source: transformers' `_compute_llama3_parameters`."""
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind == "default":
         return None
+    import numpy as np
+
     if kind == "linear":
         return np.full(shape.head_size // 2, _number(rope, "factor", where), np.float32)
     if kind != "llama3":

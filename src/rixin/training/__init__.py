@@ -4,7 +4,6 @@ from rixin.training.bar import RunBar
 from rixin.training.events import Event, in_force
 from rixin.training.files import Files, StoredFile, Upload
 from rixin.training.plan import Plan
-from rixin.training.planner import require_torch
 from rixin.training.recipe_file import read_recipe, recipe_of, recipe_values
 from rixin.training.recipes import CHAINS, KINDS, Recipe, Rlhf, kind_of
 from rixin.training.run import PRIORITIES, Run, Status
@@ -30,5 +29,4 @@ __all__ = [
     "read_recipe",
     "recipe_of",
     "recipe_values",
-    "require_torch",
 ]
