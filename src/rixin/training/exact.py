@@ -16,7 +16,7 @@ from rixin.training.precision import choose_precision
 from rixin.training.threads import settle
 from rixin.training.transformer import Transformer, load_transformer
 
-PART_TOKENS = 2048
+PART_TOKENS = 8192  # only a layer at a time is kept, and each pack reads all weights
 
 
 class ExactEngine:
