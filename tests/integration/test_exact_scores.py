@@ -1,13 +1,13 @@
 """Scores by the weights as they are: those of transformers, with contexts that several continuations share."""
 
 import asyncio
-import hashlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from test_evaluation import write_suite
 from transformers import AutoModelForCausalLM
 
 from rixin.cli import main
@@ -17,39 +17,6 @@ from rixin.settings import Settings
 from rixin.training import exact
 from rixin.workspace import Workspace
 from tiny_runs import make_tiny_home
-
-QUESTIONS = [
-    {"id": f"i{n}", "question": f"{n} + {n} =", "answer": str(2 * n), "choices": [str(2 * n), "none", "a lot more"]}
-    for n in range(12)
-]
-SUITE = """
-name = "small"
-title = "Small"
-
-[[task]]
-name = "choice"
-kind = "choice"
-data = "rows.jsonl"
-sha256 = "{sha256}"
-id = "id"
-prompt = "{{{{question}}}}"
-choices = "choices"
-target = "0"
-role = "primary"
-
-[[task]]
-name = "sums"
-kind = "answer"
-data = "rows.jsonl"
-sha256 = "{sha256}"
-id = "id"
-prompt = "{{{{question}}}}"
-max_tokens = 8
-
-[[task.check]]
-kind = "number"
-equals = "{{{{answer}}}}"
-"""
 
 
 @pytest.fixture
@@ -100,10 +67,7 @@ def test_a_suite_is_scored_and_what_is_served_is_still_what_is_decided_about(
 ) -> None:
     monkeypatch.setenv("RIXIN_HOME", str(tmp_path / "home"))
     folder = tmp_path / "suite"
-    folder.mkdir()
-    rows = "".join(json.dumps(row) + "\n" for row in QUESTIONS)
-    (folder / "rows.jsonl").write_text(rows)
-    (folder / "suite.toml").write_text(SUITE.format(sha256=hashlib.sha256(rows.encode()).hexdigest()))
+    write_suite(folder)
     asked = ["eval", "run", str(folder), "--model", "tiny", "--exact"]
     assert status(asked) != 0
     assert "--tasks" in capsys.readouterr().err

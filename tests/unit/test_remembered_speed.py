@@ -1,6 +1,7 @@
 """What a trial measured while others were at work is corrected by a run that was faster."""
 
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -39,3 +40,11 @@ def test_a_faster_run_corrects_its_trial(tmp_path: Path, key: str, speeds: list[
 def test_nothing_is_made_of_a_speed_that_was_not_remembered(tmp_path: Path) -> None:
     correct_speed(tmp_path, measured("other"), [150.0] * STEPS_THAT_TELL)
     assert not (tmp_path / CACHE_FILE).exists()
+
+
+def test_a_run_does_not_fail_of_what_cannot_be_remembered(tmp_path: Path) -> None:
+    cache = tmp_path / CACHE_FILE
+    cache.with_suffix(f".{os.getpid()}").mkdir(parents=True)  # nothing can be written there
+    cache.write_bytes(msgspec.json.encode({"known": SLOW}))
+    correct_speed(tmp_path, measured("known"), [150.0] * STEPS_THAT_TELL)
+    assert json.loads(cache.read_text())["known"]["tokens_per_second"] == 100.0

@@ -31,6 +31,8 @@ def retrieve(
     `prompt` makes a question's text, `delimiter` is not used; a row of the corpus has `id` and `text`; `target` names
     the field with the ids that are right.
     """
+    if not corpus or not rows:
+        raise InvalidRequest("There is nothing to find, or nothing is asked.", where=f"{spec.corpus}, {spec.data}")
     places = {}
     for at, document in enumerate(corpus):
         if "id" not in document or not isinstance(document.get("text"), str):

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
@@ -179,12 +180,14 @@ def _remembered(home: Path, key: str) -> Speed | None:
 
 
 def _remember(home: Path, key: str, speed: Speed) -> None:
+    """What can't be written (the disk is full) is measured again; no run fails of it."""
     known = {**_memory(home), key: speed}
     path = home / CACHE_FILE
-    path.parent.mkdir(exist_ok=True)
-    draft = path.with_suffix(".new")
-    draft.write_bytes(msgspec.json.encode(dict(list(known.items())[-MOST_REMEMBERED:])))
-    draft.replace(path)
+    draft = path.with_suffix(f".{os.getpid()}")  # of two processes at once one is forgotten, neither is disturbed
+    with suppress(OSError):
+        path.parent.mkdir(exist_ok=True)
+        draft.write_bytes(msgspec.json.encode(dict(list(known.items())[-MOST_REMEMBERED:])))
+        draft.replace(path)
 
 
 def _memory(home: Path) -> dict[str, Speed]:
