@@ -1,0 +1,117 @@
+"""How much of a claim a passage says: the share of the claim's terms that occur in it, rare terms weighing more."""
+
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+_HAN_RUN = re.compile(r"[㐀-鿿々〇]+")
+_WORD = re.compile(r"[a-z0-9]+(?:[.,][0-9]+)*")
+_SENTENCE = re.compile(r"[^。！？!?；;\n]+[。！？!?；;]?")
+# Words of grammar say nothing about what a text is about. Two-character Chinese ones only: terms are bigrams.
+_GRAMMAR = """
+a an and any are as at be been but by can could did do does for from had has have he her his how i if in into is it its
+may me must my no not of on one or our shall she should so some than that the their them then there these they this
+those to under was we were what when where which who will with would you your
+的人 的是 可以 应当 以及 或者 如果 因为 所以 但是 根据 按照 规定 有关 相关 进行 情况 问题 需要 这个 那个 我们 他们
+您的 你的 自己 不是 没有 就是 因此 此外 其他 什么 怎么 是否 这种 一般 下列 本法
+"""
+_EMPTY = frozenset(_GRAMMAR.split())
+MAX_SNIPPET = 240
+
+
+def plain(text: str) -> str:
+    """The text as it is compared: NFKC, without case and white space."""
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def terms(text: str) -> frozenset[str]:
+    """Character pairs of Chinese, words and numbers of the rest."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    found = {_stem(word) for word in _WORD.findall(text) if word not in _EMPTY and (len(word) > 1 or word.isdigit())}
+    for run in _HAN_RUN.findall(text):
+        found.update(run[at : at + 2] for at in range(len(run) - 1))
+    return frozenset(found - _EMPTY)
+
+
+def _stem(word: str) -> str:
+    """Only what English adds at the end most often: enough that `employers` meets `employer`."""
+    for ending in ("ing", "ies", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 4:
+            return word[: -len(ending)] + ("y" if ending == "ies" else "")
+    return word
+
+
+def han_share(text: str) -> float:
+    """How much of the text's letters is Chinese, from 0 to 1."""
+    han = sum(len(run) for run in _HAN_RUN.findall(text))
+    letters = sum(letter.isalpha() for letter in text)
+    return han / letters if letters else 0.0
+
+
+class Support(Struct, frozen=True):
+    """Passage `index` says `share` (0 to 1) of a claim; `terms` is how many of the claim's terms it has."""
+
+    index: int
+    share: float
+    terms: int
+
+
+class Evidence:
+    """The passages of one answer, ready to be compared with claims. `labels` are names that mean one passage alone."""
+
+    def __init__(self, texts: Sequence[str], labels: Sequence[Sequence[str]] = ()) -> None:
+        self._texts = texts
+        self._terms = [terms(text) for text in texts]
+        self._plain = [plain(text) for text in texts]
+        self._han = [han_share(text) >= 0.3 for text in texts]
+        self._labels = [[plain(label) for label in some] for some in labels] or [[] for _ in texts]
+
+    def support(self, claim: str) -> list[Support]:
+        """How each passage supports the claim, in the passages' order."""
+        wanted = terms(claim)
+        weights = {term: self._weight(term) for term in wanted}
+        total = sum(weights.values())
+        named = plain(claim)
+        found = []
+        for index, has in enumerate(self._terms):
+            shared = wanted & has
+            share = sum(weights[term] for term in shared) / total if total else 0.0
+            if any(label in named for label in self._labels[index]):
+                share = min(1.0, share + 0.3)
+            found.append(Support(index, share, len(shared)))
+        return found
+
+    def comparable(self, claim: str, index: int) -> bool:
+        """Whether claim and passage are in one script; words say nothing about a translation."""
+        return (han_share(claim) >= 0.3) == self._han[index]
+
+    def holds(self, quote: str) -> list[int]:
+        """The passages in which the quote occurs, white space, width and case aside."""
+        wanted = plain(quote)
+        return [index for index, text in enumerate(self._plain) if wanted and wanted in text]
+
+    def snippet(self, index: int, claim: str) -> tuple[int, int]:
+        """Where in the passage the sentence is that says most of the claim."""
+        text, wanted = self._texts[index], terms(claim)
+        best, place = -1, (0, min(len(text), MAX_SNIPPET))
+        for sentence in _SENTENCE.finditer(text):
+            shared = len(wanted & terms(sentence[0]))
+            if shared > best and sentence[0].strip():
+                best, place = shared, _trimmed(text, *sentence.span())
+        return place
+
+    def _weight(self, term: str) -> float:
+        known = sum(term in has for has in self._terms)
+        return math.log(1 + (len(self._terms) + 1) / (known + 0.5)) * (0.6 if known == 0 else 1.0)
+
+
+def _trimmed(text: str, start: int, stop: int) -> tuple[int, int]:
+    stop = min(stop, start + MAX_SNIPPET)
+    while start < stop and text[start].isspace():
+        start += 1
+    while stop > start and text[stop - 1].isspace():
+        stop -= 1
+    return start, stop
