@@ -13,7 +13,7 @@ PAGE_SOURCES := $(shell find web/src web/public) $(filter-out web/biome.json web
 # A .venv that was moved, or whose Python is gone, is made anew.
 STALE_VENV := $(shell $(BIN)/python -c '' 2>/dev/null && [ "$$(cat .venv/.place)" = "$$(pwd)" ] || echo yes)
 
-.PHONY: help up web test check check-python check-locks check-page test-page test-python system bench train judge lock clean
+.PHONY: help up web test check check-python check-locks check-page test-page test-python system bench train judge ocr lock clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -32,6 +32,8 @@ bench: .venv/.dev system ## Run one benchmark: make bench NAME=serving ARGS="…
 	@$(BIN)/python benchmarks/$(NAME).py $(ARGS)
 
 train: .venv/.train ## Install what training needs: torch (set PIP_INDEX_URL for another build of it)
+
+ocr: .venv/.ocr ## Install what reading scanned pages and images of text needs: rapidocr
 
 judge: .venv/.judge ## Install what evaluation needs: lm-eval, scipy
 
@@ -91,6 +93,10 @@ endif
 
 .venv/.judge: .venv/.core requirements/eval.txt
 	@$(PIP) install --quiet --require-hashes -r requirements/eval.txt
+	@touch $@
+
+.venv/.ocr: .venv/.core requirements/ocr.txt
+	@$(PIP) install --quiet --require-hashes -r requirements/ocr.txt
 	@touch $@
 
 .venv/.dev: .venv/.train requirements/dev.txt

@@ -18,7 +18,8 @@ LOCKS = {
     "node": ["--group", "node"],
     "train": ["--extra", "train"],
     "eval": ["--extra", "eval"],
-    "dev": ["--extra", "dev", "--extra", "train", "--extra", "eval"],
+    "ocr": ["--extra", "ocr"],
+    "dev": ["--extra", "dev", "--extra", "train", "--extra", "eval", "--extra", "ocr"],
 }
 # What these pin, all later ones keep.
 FIRST = ("core", "train")

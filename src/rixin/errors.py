@@ -213,6 +213,29 @@ class MalformedData(RixinError):
     code = "malformed_data"
 
 
+class UnreadableDocument(RixinError):
+    """A document can't be read; `where` names it.
+
+    `reason` is one of `encrypted`, `broken`, `too_large`, `too_slow`, `empty`, `needs_ocr`, `unsupported`, `missing`.
+    """
+
+    status = 422
+    type = "invalid_request_error"
+    code = "unreadable_document"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "broken",
+        where: str | None = None,
+        fix: str | None = None,
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message, where=where, fix=fix, param=param)
+        self.reason = reason
+
+
 class TemplateError(RixinError):
     """A chat template failed, tried what the sandbox forbids, or took too long."""
 
