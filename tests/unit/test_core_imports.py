@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 HEAVY = ("torch", "numpy", "scipy", "tokenizers", "gguf", "openvino", "pyarrow", "lm_eval", "matplotlib", "numba")
-EXTRAS = ("torch", "safetensors", "pyarrow", "matplotlib", "tensorboardX", "numba", "scipy", "lm_eval", "jsonschema_rs")
+EXTRAS = ("torch", "safetensors", "pyarrow", "matplotlib", "tensorboardX", "numba", "scipy", "lm_eval")
 MODULES = "rixin, rixin.workspace, rixin.http, rixin.training, rixin.evaluation, rixin.data, rixin.cli"
 
 

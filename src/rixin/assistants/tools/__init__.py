@@ -1,0 +1,29 @@
+"""What an assistant can do besides speaking: tools, the loop that calls them, and the record of every call."""
+
+from rixin.assistants.tools.builtin import Calculator, LibrarySearch, Python
+from rixin.assistants.tools.dates import Dates
+from rixin.assistants.tools.fence import DATA_RULE, fence, neutral
+from rixin.assistants.tools.running import Ask, Asked, Called, Limits, ToolEvent, refuse, run_tools
+from rixin.assistants.tools.tool import Search, Sheet, Tool, ToolContext, ToolResult
+
+__all__ = [
+    "DATA_RULE",
+    "Ask",
+    "Asked",
+    "Calculator",
+    "Called",
+    "Dates",
+    "LibrarySearch",
+    "Limits",
+    "Python",
+    "Search",
+    "Sheet",
+    "Tool",
+    "ToolContext",
+    "ToolEvent",
+    "ToolResult",
+    "fence",
+    "neutral",
+    "refuse",
+    "run_tools",
+]
