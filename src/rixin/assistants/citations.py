@@ -75,7 +75,9 @@ THE_SOURCE = {"zh": "资料", "en": "the documents"}
 class CitedText:
     """Takes a model's text in, gives what may be shown out. `said` is what people wrote, which may be quoted too."""
 
-    def __init__(self, passages: Sequence[Passage], *, said: str = "", language: str = "en") -> None:
+    def __init__(
+        self, passages: Sequence[Passage], *, said: str = "", language: str = "en", check_quotes: bool = True
+    ) -> None:
         self._passages = passages
         self._by_number = {passage.number: index for index, passage in enumerate(passages)}
         self._evidence = Evidence(
@@ -83,6 +85,7 @@ class CitedText:
         )
         self._said = plain(said)
         self._language = language if language in REMOVED else "en"
+        self._check_quotes = check_quotes
         self._buffer = ""
         self._shown: list[str] = []
         self._length = 0
@@ -139,7 +142,7 @@ class CitedText:
             return True
         if self._ending:
             self._close()
-        if first in _QUOTES:
+        if first in _QUOTES and self._check_quotes:
             return self._quotation(last=last)
         if first in _ENDS:
             self._end(first)

@@ -24,6 +24,12 @@ class Passage(Struct, frozen=True, kw_only=True):
         parts = [self.hit.title, *(part for part in self.hit.heading_path if part != self.hit.title)]
         return " › ".join(part for part in parts if part)
 
+    def name(self) -> str:
+        """How a person would name the place: the title and, where the text begins with it, the article's number."""
+        text = self.hit.text.lstrip()
+        numbers = [value for value in self.hit.metadata.values() if value and text.startswith(value)]
+        return " ".join([self.hit.title, *sorted(numbers, key=len)[-1:]])
+
     def url(self, start: int | None = None, stop: int | None = None) -> str:
         """The page's address of the place; positions are code points of the document's text."""
         begin, end = self.hit.start if start is None else start, self.hit.stop if stop is None else stop
