@@ -47,7 +47,10 @@ class Document(Struct, frozen=True, kw_only=True, dict=True):
 
 
 class Chunk(Struct, frozen=True, kw_only=True):
-    """What is searched and cited: `text` is `document.text[start:stop]`, under the headings of `heading_path`."""
+    """What is searched and cited: `text` is `document.text[start:stop]`, under the headings of `heading_path`.
+
+    `lead` is indexed before the text, and is not part of it: the head of a table, in the chunks of its later rows.
+    """
 
     text: str
     heading_path: tuple[str, ...]
@@ -56,3 +59,4 @@ class Chunk(Struct, frozen=True, kw_only=True):
     kind: BlockKind
     page: int | None = None
     metadata: dict[str, str] = {}
+    lead: str = ""

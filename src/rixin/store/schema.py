@@ -92,7 +92,10 @@ class ConversationRow(Base):
 
 
 class MessageRow(Base):
-    """One turn. Of an answer, `generator` is the process that writes it and `saved_at` its last sign of life."""
+    """One turn. Of an answer, `generator` is the process that writes it and `saved_at` its last sign of life.
+
+    `annotations` are an assistant's citations, `grounding` what it was shown, and which version of it answered.
+    """
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -119,6 +122,8 @@ class MessageRow(Base):
     version: Mapped[str | None]
     finish_reason: Mapped[str | None]
     usage: Mapped[dict[str, object] | None] = mapped_column(JsonDocument)
+    annotations: Mapped[list[dict[str, object]] | None] = mapped_column(JsonDocument)
+    grounding: Mapped[dict[str, object] | None] = mapped_column(JsonDocument)
     generator: Mapped[str | None] = mapped_column(Identifier)
     created_at: Mapped[datetime] = mapped_column(default=now)
     saved_at: Mapped[datetime] = mapped_column(default=now)
@@ -350,4 +355,129 @@ class VoteRow(Base):
     second: Mapped[str] = mapped_column(Identifier)
     score: Mapped[float]
     voter: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class LibraryRow(Base):
+    """A named set of documents. `named` ones are read by their owner, by administrators and by `library_readers`.
+
+    `filters` narrow every search that does not say otherwise: metadata that must match.
+    """
+
+    __tablename__ = "libraries"
+    __table_args__ = (CheckConstraint("visibility IN ('everyone', 'named')", name="visibility"),)
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    name: Mapped[str] = mapped_column(Identifier, unique=True)
+    description: Mapped[str] = mapped_column(default="")
+    owner_id: Mapped[str | None] = mapped_column(Identifier, ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    visibility: Mapped[str]
+    filters: Mapped[dict[str, str] | None] = mapped_column(JsonDocument)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class LibraryReaderRow(Base):
+    """Somebody who may read a Library that not everyone may."""
+
+    __tablename__ = "library_readers"
+
+    library_id: Mapped[str] = mapped_column(
+        Identifier, ForeignKey("libraries.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[str] = mapped_column(
+        Identifier, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class LibrarySourceRow(Base):
+    """Where documents come from: a `path` (file or folder) is looked at by every ingest, `given` is what was handed in.
+
+    `location` is the absolute path, or the name under which documents were given.
+    """
+
+    __tablename__ = "library_sources"
+    __table_args__ = (
+        UniqueConstraint("library_id", "kind", "location"),
+        CheckConstraint("kind IN ('path', 'given')", name="kind"),
+    )
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    library_id: Mapped[str] = mapped_column(Identifier, ForeignKey("libraries.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    location: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class LibraryDocumentRow(Base):
+    """One state of one document, or (`error`) a file that can't be read.
+
+    `sha256` is that of the file, or of what was given. It belongs to the versions from `added_in` on, up to but
+    without `removed_in`.
+    """
+
+    __tablename__ = "library_documents"
+    __table_args__ = (
+        CheckConstraint("chunks >= 0", name="chunks"),
+        Index(None, "library_id", "removed_in"),
+    )
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    library_id: Mapped[str] = mapped_column(Identifier, ForeignKey("libraries.id", ondelete="CASCADE"))
+    source_id: Mapped[str | None] = mapped_column(
+        Identifier, ForeignKey("library_sources.id", ondelete="SET NULL"), index=True
+    )
+    location: Mapped[str]
+    sha256: Mapped[str] = mapped_column(Identifier)
+    title: Mapped[str]
+    media_type: Mapped[str]
+    chunks: Mapped[int]
+    error: Mapped[str | None]
+    added_in: Mapped[int]
+    removed_in: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class LibraryVersionRow(Base):
+    """A finished ingest: which state (`table_version`) of which table of the index is searched.
+
+    `embedder` is the model Version that made the vectors, `method` how documents were cut and terms made.
+    """
+
+    __tablename__ = "library_versions"
+
+    library_id: Mapped[str] = mapped_column(
+        Identifier, ForeignKey("libraries.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    table_name: Mapped[str]
+    table_version: Mapped[int]
+    embedder: Mapped[str] = mapped_column(Identifier)
+    method: Mapped[int]
+    documents: Mapped[int]
+    chunks: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class AssistantRow(Base):
+    """An assistant's name, and which of its versions answers. Without an owner it is the machine's."""
+
+    __tablename__ = "assistants"
+    __table_args__ = (CheckConstraint("visibility IN ('everyone', 'owner', 'admin')", name="visibility"),)
+
+    name: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    version_id: Mapped[str] = mapped_column(Identifier)
+    owner_id: Mapped[str | None] = mapped_column(Identifier, ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    visibility: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class AssistantVersionRow(Base):
+    """One immutable state of an assistant: `content` is its file. `id` is `a_` and 12 hex digits of its hash."""
+
+    __tablename__ = "assistant_versions"
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    name: Mapped[str] = mapped_column(Identifier, ForeignKey("assistants.name", ondelete="CASCADE"), index=True)
+    content: Mapped[dict[str, object]] = mapped_column(JsonDocument)
     created_at: Mapped[datetime] = mapped_column(default=now)
