@@ -150,6 +150,13 @@ class UpstreamError(RixinError):
         self.upstream_status = status
 
 
+class ToolFailed(RixinError):
+    """A tool's server died, did not answer in time, or broke its protocol; `where` names it."""
+
+    status = 502
+    code = "tool_failed"
+
+
 class SourceUnreachable(RixinError):
     """No source of a model or file could be reached."""
 
