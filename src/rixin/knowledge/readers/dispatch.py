@@ -1,8 +1,12 @@
 """Which format a file is in, by what is in it (names lie), and the reader for it."""
 
+import os
 import re
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from rixin.errors import RixinError, UnreadableDocument
 from rixin.knowledge.documents import Document
@@ -38,19 +42,29 @@ def read_document(path: Path, *, name: str | None = None, ocr: bool = True) -> D
     Raises UnreadableDocument.
     """
     name = name or path.name
+    with opened(path, name, MAX_BYTES) as (file, size):
+        return read_source(Source(file.read(size), name, ocr))
+
+
+@contextmanager
+def opened(path: Path, name: str, most_bytes: int) -> Iterator[tuple[BinaryIO, int]]:
+    """The file and its size. Raises UnreadableDocument if it can't be opened, is no file, or has too many bytes."""
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise Source(b"", name).too_large(f"{size >> 20:,} MB, more than {MAX_BYTES >> 20}")
-        data = path.read_bytes()
-    except OSError as error:
-        raise UnreadableDocument(
-            f"The file can't be opened ({error.strerror or error}).",
-            reason="missing",
-            where=name,
-            fix="See that it is there and may be read.",
-        ) from error
-    return read_source(Source(data, name, ocr))
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # never waits for a pipe
+    except (OSError, ValueError) as error:
+        raise _missing(name, getattr(error, "strerror", None) or str(error)) from error
+    with file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):  # a pipe or a device would never end
+            raise _missing(name, "it is no regular file")
+        if found.st_size > most_bytes:
+            raise Source(b"", name).too_large(f"{found.st_size >> 20:,} MB, more than {most_bytes >> 20:,}")
+        yield file, found.st_size
+
+
+def _missing(name: str, why: str) -> UnreadableDocument:
+    fix = "See that it is there and may be read."
+    return UnreadableDocument(f"The file can't be opened ({why}).", reason="missing", where=name, fix=fix)
 
 
 def read_source(source: Source) -> Document:

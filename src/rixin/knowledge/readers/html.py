@@ -17,16 +17,17 @@ MEDIA_TYPE = "text/html"
 _DECLARED = re.compile(
     rb"""<(?:meta[^>]{1,200}?charset|\?xml[^>]{1,200}?encoding)\s*=\s*["']?\s*([\w.:-]{2,40})""", re.I
 )
-_UNSEEN = frozenset(
-    "script style noscript template svg iframe object embed canvas audio video button input select textarea datalist "
-    "head link meta map dialog".split()
-)
-_AROUND = frozenset("nav aside footer".split())
-_AROUND_ROLES = frozenset("navigation banner contentinfo search complementary menu menubar".split())
-_BLOCKS = frozenset(
-    "address article aside blockquote body center dd details dialog div dl dt fieldset figcaption figure footer form "
-    "header hgroup hr html legend li main nav ol p section summary ul".split()
-)
+_UNSEEN = frozenset((
+    "script", "style", "noscript", "template", "svg", "iframe", "object", "embed", "canvas", "audio", "video", "button",
+    "input", "select", "textarea", "datalist", "head", "link", "meta", "map", "dialog",
+))  # fmt: skip
+_AROUND = frozenset(("nav", "aside", "footer"))
+_AROUND_ROLES = frozenset(("navigation", "banner", "contentinfo", "search", "complementary", "menu", "menubar"))
+_BLOCKS = frozenset((
+    "address", "article", "aside", "blockquote", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset",
+    "figcaption", "figure", "footer", "form", "header", "hgroup", "hr", "html", "legend", "li", "main", "nav", "ol",
+    "p", "section", "summary", "ul",
+))  # fmt: skip
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LANGUAGE = re.compile(r"(?:language|lang|highlight)-(?:source-)?([\w+#-]+)")
 _SPACES = re.compile(r"[ \t\r\f\v\u00a0\n]+")

@@ -326,9 +326,9 @@ def joined(lines: Sequence[str]) -> str:
     text = ""
     for line in lines:
         line = line.strip()
-        if text.endswith(PARTED):
-            text = text[:-1] + line
-        elif text.endswith("-") and len(text) > 2 and text[-2].isalpha() and line[:1].islower():
+        if text.endswith(PARTED) or (
+            text.endswith("-") and len(text) > 2 and text[-2].isalpha() and line[:1].islower()
+        ):
             text = text[:-1] + line
         elif not text or (_ENDS_CJK.search(text) and _STARTS_CJK.match(line)):
             text += line
