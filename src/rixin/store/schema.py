@@ -122,11 +122,11 @@ class MessageRow(Base):
     version: Mapped[str | None]
     finish_reason: Mapped[str | None]
     usage: Mapped[dict[str, object] | None] = mapped_column(JsonDocument)
-    annotations: Mapped[list[dict[str, object]] | None] = mapped_column(JsonDocument)
-    grounding: Mapped[dict[str, object] | None] = mapped_column(JsonDocument)
     generator: Mapped[str | None] = mapped_column(Identifier)
     created_at: Mapped[datetime] = mapped_column(default=now)
     saved_at: Mapped[datetime] = mapped_column(default=now)
+    annotations: Mapped[list[dict[str, object]] | None] = mapped_column(JsonDocument)
+    grounding: Mapped[dict[str, object] | None] = mapped_column(JsonDocument)
 
 
 class ModelRow(Base):
@@ -372,8 +372,8 @@ class LibraryRow(Base):
     description: Mapped[str] = mapped_column(default="")
     owner_id: Mapped[str | None] = mapped_column(Identifier, ForeignKey("users.id", ondelete="SET NULL"), index=True)
     visibility: Mapped[str]
-    filters: Mapped[dict[str, str] | None] = mapped_column(JsonDocument)
     created_at: Mapped[datetime] = mapped_column(default=now)
+    filters: Mapped[dict[str, str] | None] = mapped_column(JsonDocument)
 
 
 class LibraryReaderRow(Base):
@@ -481,3 +481,32 @@ class AssistantVersionRow(Base):
     name: Mapped[str] = mapped_column(Identifier, ForeignKey("assistants.name", ondelete="CASCADE"), index=True)
     content: Mapped[dict[str, object]] = mapped_column(JsonDocument)
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ToolCallRow(Base):
+    """A call of a tool, written before it runs; `outcome` `started` is one under way, or cut off by a kill.
+
+    Who called what stays when the person or the conversation is deleted: no key leads to them.
+    """
+
+    __tablename__ = "tool_calls"
+    __table_args__ = (
+        CheckConstraint(
+            "outcome IN ('started', 'ok', 'error', 'timeout', 'invalid', 'refused', 'repeated', 'copied', "
+            "'over_limit', 'stopped')",
+            name="outcome",
+        ),
+        CheckConstraint("consent IN ('not_needed', 'given', 'refused')", name="consent"),
+        CheckConstraint("milliseconds >= 0", name="milliseconds"),
+    )
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+    user_id: Mapped[str | None] = mapped_column(Identifier, index=True)
+    assistant: Mapped[str | None]
+    conversation_id: Mapped[str | None] = mapped_column(Identifier, index=True)
+    tool: Mapped[str]
+    arguments: Mapped[str]
+    outcome: Mapped[str]
+    milliseconds: Mapped[int]
+    consent: Mapped[str]

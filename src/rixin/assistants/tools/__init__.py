@@ -1,5 +1,6 @@
 """What an assistant can do besides speaking: tools, the loop that calls them, and the record of every call."""
 
+from rixin.assistants.tools.audit import ToolAudit, ToolCallRecord
 from rixin.assistants.tools.builtin import Calculator, LibrarySearch, Python
 from rixin.assistants.tools.dates import Dates
 from rixin.assistants.tools.fence import DATA_RULE, fence, neutral
@@ -19,6 +20,8 @@ __all__ = [
     "Search",
     "Sheet",
     "Tool",
+    "ToolAudit",
+    "ToolCallRecord",
     "ToolContext",
     "ToolEvent",
     "ToolResult",
