@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 from anyio import CancelScope, to_thread
 
-from rixin.assistants import Answers, Conversations
+from rixin.assistants import Answers, Assistants, Conversations
 from rixin.data import Datasets
 from rixin.engines import Engine, EngineKind, EnginePool
 from rixin.errors import MalformedModel
@@ -43,6 +43,7 @@ class Workspace:
         self.accounts = Accounts(self.database, self.keys)
         self.conversations = Conversations(self.database)
         self.answers = Answers(self.database)
+        self.assistants = Assistants(self.database)
         self.engines = EnginePool(engine_kinds(settings) if kinds is None else kinds, max_engines=settings.max_engines)
 
     @asynccontextmanager
@@ -106,17 +107,16 @@ def engine_kinds(settings: Settings) -> dict[str, EngineKind[Version]]:
             name=version.model_name,
         )
 
+    def embedder(version: Version) -> Engine:
+        from rixin.engines.embedder import EmbedderEngine
+
+        return EmbedderEngine(version.model_name, version.folder, threads=settings.threads)
+
     return {
         "openvino": EngineKind(openvino),
-        "embedder": EngineKind(_embedder, counted=False),
+        "embedder": EngineKind(embedder, counted=False),
         "remote": EngineKind(_remote, counted=False),
     }
-
-
-def _embedder(version: Version) -> Engine:
-    from rixin.engines.embedder import EmbedderEngine
-
-    return EmbedderEngine(version.model_name)
 
 
 def _remote(version: Version) -> Engine:

@@ -1,28 +1,59 @@
 """What a person or a program talks to: requests composed into what engines understand."""
 
+from rixin.assistants.answering import Question, ask
 from rixin.assistants.answers import AnswerEvent, Answers, Done, Snapshot, TextDelta
+from rixin.assistants.assistant import (
+    ASSISTANT_FILE,
+    PREFIX,
+    Assistant,
+    assistant_toml,
+    parse_assistant,
+    read_assistant,
+)
+from rixin.assistants.assistants import Assistants, SavedAssistant, Visibility
+from rixin.assistants.citations import Annotation
 from rixin.assistants.compose import TEMPERATURE, TOP_P, compose_chat, compose_thread, sampling
 from rixin.assistants.conversations import Conversations
+from rixin.assistants.grounded import AskEvent, Grounded, Grounding, Sources
 from rixin.assistants.messages import Conversation, ConversationPage, Message, MessageError, Usage
 from rixin.assistants.requests import ChatRequest, GenerationFields
+from rixin.assistants.searching import Reader, Searcher
 
 __all__ = [
+    "ASSISTANT_FILE",
+    "PREFIX",
     "TEMPERATURE",
     "TOP_P",
+    "Annotation",
     "AnswerEvent",
     "Answers",
+    "AskEvent",
+    "Assistant",
+    "Assistants",
     "ChatRequest",
     "Conversation",
     "ConversationPage",
     "Conversations",
     "Done",
     "GenerationFields",
+    "Grounded",
+    "Grounding",
     "Message",
     "MessageError",
+    "Question",
+    "Reader",
+    "SavedAssistant",
+    "Searcher",
     "Snapshot",
+    "Sources",
     "TextDelta",
     "Usage",
+    "Visibility",
+    "ask",
+    "assistant_toml",
     "compose_chat",
     "compose_thread",
+    "parse_assistant",
+    "read_assistant",
     "sampling",
 ]

@@ -2,25 +2,23 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
-from msgspec import Struct
 
 from rixin.assistants.assistant import Assistant
-from rixin.assistants.budget import Budget
-from rixin.assistants.citations import Annotation, CitedText, Note
+from rixin.assistants.citations import CitedText
 from rixin.assistants.followup import language_of, standalone, whole_text
+from rixin.assistants.grounded import AskEvent, Grounded, Grounding, Sources, sources_of
 from rixin.assistants.grounding import JUDGE_SCHEMA, JUDGE_YES, GroundedPrompt, ground
-from rixin.assistants.passages import Passage
+from rixin.assistants.progress import storable
 from rixin.assistants.refusal import RefusalWatch, nearest_places, refusal, refuses, unsupported
-from rixin.assistants.searching import Found, Reader, Searcher
+from rixin.assistants.searching import Found, Hit, Reader, Searcher
 from rixin.engines.protocol import (
     ChatPrompt,
     Delta,
     Engine,
     Finished,
-    GenerateEvent,
     GenerateRequest,
     Message,
     Sampling,
@@ -31,65 +29,20 @@ from rixin.errors import InvalidRequest
 FALLBACK_CONTEXT = 4096  # of an engine that does not say
 
 
-class Source(Struct, frozen=True, kw_only=True):
-    """A passage that the model was shown, under the number by which the answer may cite it."""
-
-    number: int
-    title: str
-    url: str
-    text: str
-    library: str
-    document_id: str
-    chunk_id: str
-    confidence: float
-    metadata: dict[str, str]
-
-
-class Sources(Struct, frozen=True, kw_only=True):
-    """What was searched for, and what was found: always the first event of an answer."""
-
-    query: str
-    confidence: float
-    sources: tuple[Source, ...]
-
-
-class Grounding(Struct, frozen=True, kw_only=True):
-    """What an answer rests on, kept with it. `assistant` is the version's id.
-
-    `refused`: the documents do not settle the question, and the answer says so. `notes` say what was changed in it.
-    """
-
-    assistant: str
-    query: str
-    confidence: float
-    refused: bool
-    budget: Budget
-    sources: tuple[Source, ...]
-    notes: tuple[Note, ...]
-
-
-class Grounded(Struct, frozen=True, kw_only=True):
-    """The whole answer, before its Finished: what the deltas said, its citations, and what it rests on."""
-
-    content: str
-    annotations: tuple[Annotation, ...]
-    grounding: Grounding
-
-
-AskEvent = Sources | GenerateEvent | Grounded
 Lease = Callable[[], AbstractAsyncContextManager[Engine]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A conversation whose last turn is asked now. What is None is the assistant's."""
+    """A conversation whose last turn is asked now. `temperature` None is the assistant's.
+
+    Of `sampling`, temperature and schema don't count.
+    """
 
     request_id: str
     messages: Sequence[Message]
     temperature: float | None = None
-    max_tokens: int | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 async def ask(
@@ -129,6 +82,7 @@ async def _answer(
             limit=assistant.limits.passages * 2,
             filters=assistant.filters,
         )
+        found = msgspec.structs.replace(found, hits=tuple(map(_clean, found.hits)))
     prompt = await ground(
         assistant,
         earlier,
@@ -151,11 +105,11 @@ async def _answer(
     request = GenerateRequest(
         id=question.request_id,
         prompt=ChatPrompt(messages=prompt.messages),
-        sampling=Sampling(
-            max_tokens=min(question.max_tokens or prompt.budget.answer, prompt.budget.answer),
+        sampling=msgspec.structs.replace(
+            question.sampling,
+            max_tokens=min(question.sampling.max_tokens or prompt.budget.answer, prompt.budget.answer),
             temperature=assistant.temperature if question.temperature is None else question.temperature,
-            seed=question.seed,
-            stop=question.stop,
+            json_schema=None,
         ),
     )
     made = 0
@@ -163,7 +117,7 @@ async def _answer(
         async for event in events:
             if isinstance(event, Delta):
                 made += event.tokens
-                yield msgspec.structs.replace(event, text=answer.take(event.text))
+                yield msgspec.structs.replace(event, text=answer.take(storable(event.text)))
                 if answer.refused:  # the rest of what the model would say is not wanted
                     yield answer.grounded()
                     yield Finished(reason="stop", completion_tokens=made)
@@ -194,6 +148,13 @@ async def _unsure(
     except msgspec.DecodeError:
         return False  # an engine that can't be held to a schema: the answer itself will tell
     return verdict != JUDGE_YES[language]
+
+
+def _clean(hit: Hit) -> Hit:
+    """Without what can't be kept with an answer; positions stay as they are."""
+    if "\0" not in hit.text + hit.title:
+        return hit
+    return msgspec.structs.replace(hit, text=storable(hit.text), title=storable(hit.title))
 
 
 class _Making:
@@ -260,24 +221,6 @@ class _Making:
     def _keep(self, text: str) -> str:
         self._content += text
         return text
-
-
-def sources_of(passages: Sequence[Passage]) -> tuple[Source, ...]:
-    """The passages as an answer's reader sees them."""
-    return tuple(
-        Source(
-            number=passage.number,
-            title=passage.label(),
-            url=passage.url(),
-            text=passage.hit.text,
-            library=passage.hit.library,
-            document_id=passage.hit.document_id,
-            chunk_id=passage.hit.chunk_id,
-            confidence=passage.hit.confidence,
-            metadata=passage.hit.metadata,
-        )
-        for passage in passages
-    )
 
 
 def counter(engine: Engine) -> Callable[[str], Awaitable[int]]:

@@ -10,9 +10,9 @@ from typing import TypeVar
 from msgspec import Struct
 
 from rixin.assistants.drafts import LEASE_S, Drafts
+from rixin.assistants.grounded import AskEvent
 from rixin.assistants.messages import Message, MessageError, Status
 from rixin.assistants.progress import Progress
-from rixin.engines.protocol import GenerateEvent
 from rixin.errors import Conflict, EngineDied, EngineUnavailable, RixinError
 from rixin.store import Database
 
@@ -68,11 +68,11 @@ class Answers:
         await asyncio.to_thread(self._drafts.interrupt_abandoned)
         self._keeper = asyncio.create_task(self._keep(), name="answers keeper")
 
-    def begin(self, answer: Message, events: AsyncGenerator[GenerateEvent]) -> None:
-        """Make `answer` (from `Conversations.ask` or `regenerate`) of the engine's events, in the background.
+    def begin(self, answer: Message, events: AsyncGenerator[AskEvent]) -> None:
+        """Make `answer` (from `Conversations.ask` or `regenerate`) of an engine's or an assistant's events.
 
-        An error that `events` raises becomes the answer's status `failed`. Raises Conflict if it is being made
-        already, EngineUnavailable after `close`.
+        It goes on in the background. An error that `events` raises becomes the answer's status `failed`. Raises
+        Conflict if it is being made already, EngineUnavailable after `close`.
         """
         if self._closing:
             raise EngineUnavailable("The server is shutting down.", fix="Try again in a moment.")
@@ -203,7 +203,7 @@ class Answers:
         return None
 
 
-async def _make(progress: Progress, events: AsyncGenerator[GenerateEvent]) -> None:
+async def _make(progress: Progress, events: AsyncGenerator[AskEvent]) -> None:
     async with aclosing(events):
         async for event in events:
             progress.take(event)

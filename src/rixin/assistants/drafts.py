@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from rixin.assistants.grounded import Grounded
 from rixin.assistants.messages import Message, MessageError, Status, Usage, message_of
 from rixin.assistants.presence import identity, is_gone
 from rixin.errors import NotFound
@@ -26,6 +27,7 @@ class Ending:
     error: MessageError | None = None
     finish_reason: str | None = None
     usage: Usage | None = None
+    grounded: Grounded | None = None
 
 
 class Drafts:
@@ -110,5 +112,7 @@ def _finish(session: Session, message_id: str, ending: Ending) -> None:
             error_code=ending.error.code if ending.error else None,
             finish_reason=ending.finish_reason,
             usage=msgspec.to_builtins(ending.usage) if ending.usage else None,
+            annotations=msgspec.to_builtins(ending.grounded.annotations) if ending.grounded else None,
+            grounding=msgspec.to_builtins(ending.grounded.grounding) if ending.grounded else None,
         )
     )

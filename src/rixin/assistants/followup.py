@@ -64,9 +64,14 @@ async def standalone(question: str, earlier: Sequence[Message], generate: Genera
         sampling=Sampling(max_tokens=MAX_TOKENS, temperature=0.0, json_schema=_SCHEMA),
     )
     try:
-        made = msgspec.json.decode(await whole_text(generate, request), type=_Rewritten).question.strip()
+        made = (
+            msgspec.json.decode(await whole_text(generate, request), type=_Rewritten)
+            .question.replace("\0", " ")
+            .strip()
+        )
     except (msgspec.DecodeError, RixinError):
         return fallback  # an answer without the rewriting is better than none; a real fault shows when it answers
+    made = made.replace("\0", " ").strip()
     known = terms(f"{asked[-1]} {question}")
     wanted = terms(made)
     if not wanted or len(wanted & known) < 0.6 * len(wanted) or not wanted & terms(asked[-1]):

@@ -7,6 +7,8 @@ from typing import Literal, cast
 import msgspec
 from msgspec import Struct
 
+from rixin.assistants.citations import Annotation
+from rixin.assistants.grounded import Grounding
 from rixin.errors import InvalidRequest
 from rixin.store import ConversationRow, MessageRow
 
@@ -33,7 +35,10 @@ class Usage(Struct, frozen=True, kw_only=True):
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """One turn; `parent_id` is the turn before it, and turns with the same parent are branches."""
+    """One turn; `parent_id` is the turn before it, and turns with the same parent are branches.
+
+    An assistant's answer has `annotations`, its citations (none where it has none), and `grounding`, what it rests on.
+    """
 
     id: str
     conversation_id: str
@@ -47,6 +52,8 @@ class Message(Struct, frozen=True, kw_only=True):
     finish_reason: str | None
     usage: Usage | None
     created_at: datetime
+    annotations: list[Annotation] | None = None
+    grounding: Grounding | None = None
 
 
 class Conversation(Struct, frozen=True, kw_only=True):
@@ -82,6 +89,8 @@ def message_of(row: MessageRow) -> Message:
         finish_reason=row.finish_reason,
         usage=msgspec.convert(row.usage, Usage) if row.usage is not None else None,
         created_at=row.created_at,
+        annotations=msgspec.convert(row.annotations, list[Annotation]) if row.annotations is not None else None,
+        grounding=msgspec.convert(row.grounding, Grounding) if row.grounding is not None else None,
     )
 
 

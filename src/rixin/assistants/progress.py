@@ -6,8 +6,9 @@ import time
 import msgspec
 
 from rixin.assistants.drafts import HEARTBEAT_S, Ending
+from rixin.assistants.grounded import AskEvent, Grounded
 from rixin.assistants.messages import Message, MessageError, Status, Usage
-from rixin.engines.protocol import Delta, Finished, GenerateEvent, Started
+from rixin.engines.protocol import Delta, Finished, Started
 
 
 class Progress:
@@ -27,6 +28,7 @@ class Progress:
         self._cached_tokens = 0
         self._completion_tokens = 0
         self.finish_reason: str | None = None
+        self._grounded: Grounded | None = None
 
     @property
     def text(self) -> str:
@@ -41,9 +43,11 @@ class Progress:
         self.saved_pieces = pieces
         self.saved_at = time.monotonic()
 
-    def take(self, event: GenerateEvent) -> None:
-        """Take one event of the engine in."""
+    def take(self, event: AskEvent) -> None:
+        """Take one event of the engine, or of the assistant, in."""
         match event:
+            case Grounded():
+                self._grounded = event
             case Started():
                 self._prompt_tokens = event.prompt_tokens
                 self._cached_tokens = event.cached_tokens
@@ -52,7 +56,7 @@ class Progress:
                     self._first_token = time.monotonic()
                 self._completion_tokens += event.tokens
                 if event.text:
-                    self.pieces.append(_storable(event.text))
+                    self.pieces.append(storable(event.text))
                     self._wake()
             case Finished(index=0):
                 self.finish_reason = event.reason
@@ -67,9 +71,10 @@ class Progress:
         self.ending = Ending(
             status=status,
             content=self.text,
-            error=error and MessageError(message=_storable(error.message), code=error.code),
+            error=error and MessageError(message=storable(error.message), code=error.code),
             finish_reason=self.finish_reason,
             usage=self._usage(time.monotonic()),
+            grounded=self._grounded,
         )
 
     def close(self) -> None:
@@ -93,6 +98,7 @@ class Progress:
         """The answer as it is now."""
         if self.ending is None:
             return msgspec.structs.replace(self.answer, content=self.text)
+        grounded = self.ending.grounded
         return msgspec.structs.replace(
             self.answer,
             content=self.ending.content,
@@ -100,6 +106,8 @@ class Progress:
             error=self.ending.error,
             finish_reason=self.ending.finish_reason,
             usage=self.ending.usage,
+            annotations=list(grounded.annotations) if grounded else None,
+            grounding=grounded.grounding if grounded else None,
         )
 
     def _usage(self, ended: float) -> Usage:
@@ -120,7 +128,7 @@ class Progress:
         self._changed = asyncio.Event()
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """A model may emit what no database column holds: U+0000 and lone surrogates become U+FFFD."""
     text = text.replace("\0", "\ufffd")
     try:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from anyio.to_thread import run_sync
 from fastapi import Request
 
+from rixin.assistants import PREFIX, AskEvent, Question, Reader, SavedAssistant
+from rixin.assistants import ask as ask_assistant
 from rixin.engines import GenerateEvent, GenerateRequest
 from rixin.errors import InvalidRequest
+from rixin.gateway import Principal
 from rixin.models import Version
 from rixin.workspace import Workspace
 
@@ -20,10 +23,11 @@ _PLAIN = re.compile(r"[^A-Za-z0-9_.-]")
 
 @dataclass(frozen=True)
 class Target:
-    """The name that was asked for, and the Version behind it."""
+    """The name that was asked for, the Version behind it, and the assistant that asks it, if it is one's name."""
 
     model: str
     version: Version
+    assistant: SavedAssistant | None = None
 
 
 class Serving:
@@ -37,6 +41,26 @@ class Serving:
         """Raises ModelNotFound."""
         return Target(model, await run_sync(self.workspace.models.resolve, model))
 
+    async def partner(self, model: str, who: Principal) -> Target:
+        """A model, or the assistant of `assistant:<name>`, to talk to. Raises ModelNotFound, NotFound."""
+        if not model.startswith(PREFIX):
+            return await self.target(model)
+        assistants = self.workspace.assistants
+        saved = await run_sync(lambda: assistants.get(model, reader=reader_of(who)))
+        found = await self.target(saved.assistant.model)
+        return Target(model, found.version, saved)
+
+    def ask(self, target: Target, question: Question, who: Principal) -> AsyncGenerator[AskEvent]:
+        """The events of an assistant's answer."""
+        assert target.assistant is not None, "only an assistant is asked so"
+        return ask_assistant(
+            target.assistant.assistant,
+            question,
+            reader=reader_of(who),
+            searcher=self.workspace.libraries,
+            lease=lambda: self.workspace.engines.lease(target.version),
+        )
+
     async def generate(self, target: Target, work: GenerateRequest) -> AsyncGenerator[GenerateEvent]:
         """The engine's events; leaving the generator frees the engine's slot and the pool's place."""
         async with self.workspace.engines.lease(target.version) as engine, aclosing(engine.generate(work)) as events:
@@ -44,6 +68,11 @@ class Serving:
                 raise InvalidRequest(f"The model {target.model!r} makes no text.", param="model")
             async for one in events:
                 yield one
+
+
+def reader_of(who: Principal) -> Reader:
+    """The person or program as Libraries and assistants know them."""
+    return Reader(user_id=who.user_id, admin=who.role == "admin")
 
 
 def serving(request: Request) -> Serving:

@@ -18,6 +18,8 @@ from rixin.assistants import (
     TextDelta,
     compose_thread,
 )
+from rixin.assistants import Question as AssistantQuestion
+from rixin.engines import ChatPrompt
 from rixin.http.body import JsonBody
 from rixin.http.console.wire import (
     AnotherAnswer,
@@ -69,7 +71,7 @@ async def list_conversations(
 async def create_conversation(request: Request, person: Person, server: Server) -> Response:
     body = await NEW.read_strictly(request)
     if body.model is not None:
-        await server.target(body.model)
+        await server.partner(body.model, person.principal)
     conversations = server.workspace.conversations
     return json_answer(await run_sync(lambda: conversations.create(person.user.id, model=body.model)), 201)
 
@@ -93,7 +95,7 @@ async def read_conversation(conversation_id: str, person: Person, server: Server
 async def update_conversation(conversation_id: str, request: Request, person: Person, server: Server) -> Response:
     body = await CHANGES.read_strictly(request)
     if body.model is not None:
-        await server.target(body.model)
+        await server.partner(body.model, person.principal)
     update = server.workspace.conversations.update
     return json_answer(
         await run_sync(lambda: update(person.user.id, conversation_id, title=body.title, model=body.model))
@@ -184,7 +186,7 @@ async def _target(server: Serving, person: Visitor, conversation_id: str, model:
     if model is None:
         conversation = await run_sync(server.workspace.conversations.get, person.user.id, conversation_id)
         model = conversation.model or server.workspace.default_alias
-    return await server.target(model)
+    return await server.partner(model, person.principal)
 
 
 async def _begin(
@@ -199,7 +201,14 @@ async def _begin(
     house = server.workspace
     thread = await run_sync(house.conversations.path, person.user.id, question.conversation_id, question.id)
     work = compose_thread(thread, answer.id, temperature=temperature, max_tokens=max_tokens)
-    house.answers.begin(answer, server.generate(target, work))
+    if target.assistant is None:
+        house.answers.begin(answer, server.generate(target, work))
+        return
+    assert isinstance(work.prompt, ChatPrompt), "a thread is a conversation"
+    asked = AssistantQuestion(
+        request_id=work.id, messages=work.prompt.messages, temperature=temperature, sampling=work.sampling
+    )
+    house.answers.begin(answer, server.ask(target, asked, person.principal))
 
 
 async def _told(server: Serving, message_id: str) -> AsyncGenerator[bytes]:

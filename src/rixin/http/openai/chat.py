@@ -10,9 +10,19 @@ from fastapi import APIRouter, Depends, Request
 from msgspec import UNSET
 from starlette.responses import Response
 
-from rixin.assistants import ChatRequest, compose_chat
-from rixin.engines import Delta, Finished, FinishReason, GenerateRequest, Started, TokenLogprob, ToolCallDelta
-from rixin.errors import RixinError
+from rixin.assistants import AskEvent, ChatRequest, Grounded, Question, compose_chat
+from rixin.engines import (
+    ChatPrompt,
+    Delta,
+    Finished,
+    FinishReason,
+    GenerateRequest,
+    Started,
+    TokenLogprob,
+    ToolCallDelta,
+)
+from rixin.errors import InvalidRequest, RixinError
+from rixin.gateway import Principal
 from rixin.http.body import JsonBody
 from rixin.http.describe import describe
 from rixin.http.errors import error_response
@@ -29,6 +39,7 @@ from rixin.http.openai.wire import (
     FunctionCallOut,
     ToolCallChunk,
     ToolCallOut,
+    citations_of,
     usage_of,
 )
 from rixin.http.serving import Serving, Target, ignored_header, new_completion_id, now_s, serving
@@ -47,18 +58,41 @@ STREAM = "With `stream: true`: `data:` events, each a ChatChunk, then `data: [DO
 async def chat_completions(
     request: Request,
     server: Annotated[Serving, Depends(serving)],
+    who: Annotated[Principal, Depends(program)],
 ) -> Response:
     body, ignored = await BODY.read(request)
     work = compose_chat(body, new_completion_id("chatcmpl"))
-    target = await server.target(body.model)
+    target = await server.partner(body.model, who)
+    events = server.generate(target, work) if target.assistant is None else _asked(server, target, work, body, who)
     headers = ignored_header(ignored)
     if body.stream:
         with_usage = bool(body.stream_options and body.stream_options.include_usage)
-        chunks = _chunks(server, target, work, with_usage=with_usage)
+        chunks = _chunks(events, target, work, with_usage=with_usage)
         return EventStream(chunks, heartbeat_s=server.heartbeat_s, headers=headers)
-    response = await unless_disconnected(request.receive, _whole(server, target, work))
+    response = await unless_disconnected(request.receive, _whole(events, target, work))
     response.headers.update(headers)
     return response
+
+
+def _asked(
+    server: Serving, target: Target, work: GenerateRequest, body: ChatRequest, who: Principal
+) -> AsyncGenerator[AskEvent]:
+    """What an assistant is asked. Raises InvalidRequest for what only a model can do."""
+    assert isinstance(work.prompt, ChatPrompt), "compose_chat makes no other"
+    refused = {
+        "n": work.n > 1,
+        "tools": bool(work.prompt.tools),
+        "logprobs": work.sampling.logprobs is not None,
+        "response_format": work.sampling.json_schema is not None,
+        "continue_final_message": work.prompt.continue_final,
+    }
+    for name, given in refused.items():
+        if given:
+            raise InvalidRequest(f"An assistant has no use for `{name}`.", fix="Ask its model instead.", param=name)
+    question = Question(
+        request_id=work.id, messages=work.prompt.messages, temperature=body.temperature, sampling=work.sampling
+    )
+    return server.ask(target, question, who)
 
 
 @dataclass
@@ -94,6 +128,7 @@ class _Answer:
     reasoning: list[str] = field(default_factory=list)
     calls: dict[int, _Call] = field(default_factory=dict)
     logprobs: list[TokenLogprob] = field(default_factory=list)
+    grounded: Grounded | None = None
     reason: FinishReason = "stop"
 
     def choice(self, index: int, *, with_logprobs: bool) -> ChatChoice:
@@ -108,19 +143,23 @@ class _Answer:
                 content=None if calls and not text else text,
                 reasoning_content="".join(self.reasoning) if self.reasoning else UNSET,
                 tool_calls=calls or UNSET,
+                annotations=citations_of(self.grounded.annotations) if self.grounded else UNSET,
+                grounding=self.grounded.grounding if self.grounded else UNSET,
             ),
             logprobs=chat_logprobs(self.logprobs) if with_logprobs else None,
             finish_reason=self.reason,
         )
 
 
-async def _whole(server: Serving, target: Target, work: GenerateRequest) -> Response:
+async def _whole(asked: AsyncGenerator[AskEvent], target: Target, work: GenerateRequest) -> Response:
     answers = [_Answer() for _ in range(work.n)]
     tally: _Tally | None = None
     try:
-        async with aclosing(server.generate(target, work)) as events:
+        async with aclosing(asked) as events:
             async for one in events:
                 match one:
+                    case Grounded():
+                        answers[0].grounded = one
                     case Started():
                         tally = _Tally(prompt=one.prompt_tokens, cached=one.cached_tokens)
                     case Delta():
@@ -163,9 +202,12 @@ def _add_call(answer: _Answer, delta: ToolCallDelta) -> None:
     call.arguments.append(delta.arguments)
 
 
-async def _chunks(server: Serving, target: Target, work: GenerateRequest, *, with_usage: bool) -> AsyncGenerator[bytes]:
+async def _chunks(
+    asked: AsyncGenerator[AskEvent], target: Target, work: GenerateRequest, *, with_usage: bool
+) -> AsyncGenerator[bytes]:
     created = now_s()
     tally = _Tally()
+    grounded: Grounded | None = None
 
     def chunk(choices: list[ChatChunkChoice], usage: CompletionUsage | None = None) -> bytes:
         return event(
@@ -179,9 +221,11 @@ async def _chunks(server: Serving, target: Target, work: GenerateRequest, *, wit
             )
         )
 
-    async with aclosing(server.generate(target, work)) as events:
+    async with aclosing(asked) as events:
         async for one in events:
             match one:
+                case Grounded():
+                    grounded = one
                 case Delta():
                     if one.reasoning:
                         tally.reasoning += one.tokens
@@ -195,10 +239,16 @@ async def _chunks(server: Serving, target: Target, work: GenerateRequest, *, wit
                         yield chunk([ChatChunkChoice(index=index, delta=ChatDelta(role="assistant", content=""))])
                 case Finished():
                     tally.finish(one)
-                    yield chunk([ChatChunkChoice(index=one.index, delta=ChatDelta(), finish_reason=one.reason)])
+                    yield chunk([ChatChunkChoice(index=one.index, delta=_last(grounded), finish_reason=one.reason)])
     if with_usage:
         yield chunk([], tally.usage())
     yield DONE
+
+
+def _last(grounded: Grounded | None) -> ChatDelta:
+    if grounded is None:
+        return ChatDelta()
+    return ChatDelta(annotations=citations_of(grounded.annotations), grounding=grounded.grounding)
 
 
 def _text_chunk(delta: Delta) -> ChatChunkChoice:

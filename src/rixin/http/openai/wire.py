@@ -4,10 +4,12 @@ Source: the response types of openai-python 3.54. UNSET leaves a key out; None i
 need for `finish_reason` until the last chunk.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from rixin.assistants import Annotation, Grounding
 from rixin.engines import FinishReason
 
 
@@ -67,12 +69,37 @@ class ToolCallChunk(Struct, frozen=True, kw_only=True):
     function: FunctionCallOut
 
 
+class UrlCitation(Struct, frozen=True, kw_only=True):
+    """Where in the text a citation's mark is (code points), and the address of the place that it leads to."""
+
+    start_index: int
+    end_index: int
+    title: str
+    url: str
+
+
+class CitationOut(Struct, frozen=True, kw_only=True):
+    """OpenAI's annotation; what follows `url_citation` is not in OpenAI's API."""
+
+    type: Literal["url_citation"] = "url_citation"
+    url_citation: UrlCitation
+    number: int
+    by: Literal["model", "match"]
+    quote: str
+    library: str
+    document_id: str
+    chunk_id: str
+    metadata: dict[str, str]
+
+
 class ChatAnswer(Struct, frozen=True, kw_only=True):
     role: Literal["assistant"] = "assistant"
     content: str | None
     refusal: None = None
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[ToolCallOut] | UnsetType = UNSET
+    annotations: list[CitationOut] | UnsetType = UNSET
+    grounding: Grounding | UnsetType = UNSET
 
 
 class ChatChoice(Struct, frozen=True, kw_only=True):
@@ -83,7 +110,7 @@ class ChatChoice(Struct, frozen=True, kw_only=True):
 
 
 class ChatCompletion(Struct, frozen=True, kw_only=True):
-    """`system_fingerprint` is the id of the Version that answered."""
+    """`system_fingerprint` is the id of the Version that answered, the model's also where an assistant was asked."""
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
@@ -99,6 +126,8 @@ class ChatDelta(Struct, frozen=True, kw_only=True):
     content: str | UnsetType = UNSET
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[ToolCallChunk] | UnsetType = UNSET
+    annotations: list[CitationOut] | UnsetType = UNSET
+    grounding: Grounding | UnsetType = UNSET
 
 
 class ChatChunkChoice(Struct, frozen=True, kw_only=True):
@@ -186,3 +215,19 @@ def usage_of(prompt: int, cached: int, completion: int, reasoning: int) -> Compl
         prompt_tokens_details=PromptTokensDetails(cached_tokens=cached),
         completion_tokens_details=CompletionTokensDetails(reasoning_tokens=reasoning),
     )
+
+
+def citations_of(annotations: Sequence[Annotation]) -> list[CitationOut]:
+    return [
+        CitationOut(
+            url_citation=UrlCitation(start_index=one.start, end_index=one.stop, title=one.title, url=one.url),
+            number=one.number,
+            by=one.by,
+            quote=one.quote,
+            library=one.library,
+            document_id=one.document_id,
+            chunk_id=one.chunk_id,
+            metadata=one.metadata,
+        )
+        for one in annotations
+    ]
