@@ -5,6 +5,7 @@ from rixin.assistants.tools.builtin import Calculator, LibrarySearch, Python
 from rixin.assistants.tools.dates import Dates
 from rixin.assistants.tools.fence import DATA_RULE, fence, neutral
 from rixin.assistants.tools.running import Ask, Asked, Called, Limits, ToolEvent, refuse, run_tools
+from rixin.assistants.tools.tables import TableQuery
 from rixin.assistants.tools.tool import Search, Sheet, Tool, ToolContext, ToolResult
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Python",
     "Search",
     "Sheet",
+    "TableQuery",
     "Tool",
     "ToolAudit",
     "ToolCallRecord",

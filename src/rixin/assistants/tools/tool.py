@@ -20,7 +20,10 @@ Search = Callable[[str, int], Awaitable[Sequence[Passage]]]
 
 
 class Sheet(Struct, frozen=True, kw_only=True):
-    """An uploaded table: a CSV file (UTF-8, a header in its first line) that a query knows as `name`."""
+    """An uploaded table that a query knows as `name`, with a header in its first row: CSV (UTF-8), or a workbook.
+
+    Of a workbook with several sheets each is a table of its own, named `name` and the sheet's name.
+    """
 
     name: str
     path: Path
