@@ -15,6 +15,7 @@ from rixin.engines import Engine, EngineKind, EnginePool
 from rixin.errors import MalformedModel
 from rixin.evaluation import Evaluations
 from rixin.gateway import Accounts, Keys
+from rixin.knowledge import AliasEmbedder, Libraries
 from rixin.models import Registry, Version
 from rixin.settings import Settings, load_settings
 from rixin.store import Database
@@ -45,6 +46,7 @@ class Workspace:
         self.answers = Answers(self.database)
         self.assistants = Assistants(self.database)
         self.engines = EnginePool(engine_kinds(settings) if kinds is None else kinds, max_engines=settings.max_engines)
+        self.libraries = Libraries(self.database, settings.home, AliasEmbedder(self.models, self.engines))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[Self]:

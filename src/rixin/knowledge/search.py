@@ -1,0 +1,113 @@
+"""A question, asked of several Libraries at once: by words and by meaning, as one list."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from rixin.errors import InvalidRequest
+from rixin.knowledge.embedding import Embedder
+from rixin.knowledge.index import Candidate, Candidates, Index, Place
+from rixin.knowledge.ranking import DEPTH, Fused, confidence, fuse
+from rixin.knowledge.terms import query_terms
+
+
+class Hit(Struct, frozen=True, kw_only=True):
+    """A place in a document that was found. `text` is the document's own text from `start` to `stop`.
+
+    `score` is comparable within one answer, `confidence` between answers (0…1). A rank is None where the chunk was
+    not found that way.
+    """
+
+    chunk_id: str
+    document_id: str
+    library: str
+    title: str
+    heading_path: tuple[str, ...]
+    text: str
+    start: int
+    stop: int
+    page: int | None
+    score: float
+    confidence: float
+    lexical_rank: int | None
+    vector_rank: int | None
+    metadata: dict[str, str]
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """Hits, the best first; `confidence` is how likely they answer the question, from 0 to 1.
+
+    `version` is the index version that was asked, of the first Library named; 0 where nothing was ingested yet.
+    """
+
+    hits: tuple[Hit, ...]
+    version: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A Library as it is searched: one version of its index."""
+
+    name: str
+    index: Index
+    place: Place
+    number: int
+    embedder: str
+
+
+async def search(
+    shelves: Sequence[Shelf], question: str, embedder: Embedder, *, limit: int, filters: Mapping[str, str]
+) -> tuple[Hit, ...]:
+    """The best `limit` chunks of all the shelves. Raises InvalidRequest for a question without a word."""
+    if not question.strip():
+        raise InvalidRequest("The question is empty.", param="question")
+    versions = sorted({shelf.embedder for shelf in shelves})
+    made = await asyncio.gather(*(embedder.embed(version, [question]) for version in versions))
+    terms = query_terms(question)
+    vectors = {version: one.vectors for version, one in zip(versions, made, strict=True)}
+    found = await asyncio.gather(
+        *(shelf.index.search(shelf.place, terms, vectors[shelf.embedder], filters, DEPTH) for shelf in shelves)
+    )
+    lexical = _pooled(found, "lexical")
+    nearest = _pooled(found, "nearest")
+    best = fuse([one.chunk_id for one in lexical], [one.chunk_id for one in nearest])[:limit]
+    cosines = {one.chunk_id: one.score for one in nearest}
+    hits = await asyncio.gather(
+        *(_hits(shelf, candidates, best, cosines) for shelf, candidates in zip(shelves, found, strict=True))
+    )
+    places = {one.chunk_id: at for at, one in enumerate(best)}
+    return tuple(sorted((hit for some in hits for hit in some), key=lambda hit: places[hit.chunk_id]))
+
+
+async def _hits(shelf: Shelf, candidates: Candidates, best: Sequence[Fused], cosines: Mapping[str, float]) -> list[Hit]:
+    rows = {one.chunk_id: one.row for one in (*candidates.lexical, *candidates.nearest)}
+    mine = [one for one in best if one.chunk_id in rows]
+    found = await shelf.index.rows(shelf.place, [rows[one.chunk_id] for one in mine])
+    return [
+        Hit(
+            chunk_id=one.chunk_id,
+            document_id=row.document_id,
+            library=shelf.name,
+            title=row.title,
+            heading_path=row.heading_path,
+            text=row.text,
+            start=row.start,
+            stop=row.stop,
+            page=row.page,
+            score=one.score,
+            confidence=confidence(cosines.get(one.chunk_id)),
+            lexical_rank=one.lexical_rank,
+            vector_rank=one.vector_rank,
+            metadata=row.metadata,
+        )
+        for one in mine
+        for row in [found[one.chunk_id]]
+    ]
+
+
+def _pooled(found: Sequence[Candidates], way: str) -> list[Candidate]:
+    """The candidates of all Libraries in one order: cosines can be compared, and BM25 scores nearly."""
+    return sorted((one for some in found for one in getattr(some, way)), key=lambda one: -one.score)[:DEPTH]
