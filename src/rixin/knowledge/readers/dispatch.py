@@ -18,6 +18,7 @@ MAX_BYTES = 512 << 20
 
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_BEFORE_PDF = b"\xef\xbb\xbf \t\r\n\0"
 _PACKED = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -85,7 +86,7 @@ def read_source(source: Source) -> Document:
 
 def _reader(source: Source) -> Callable[[Source], Document]:
     data = source.data
-    if b"%PDF-" in data[:1024]:
+    if data.lstrip(_BEFORE_PDF).startswith(b"%PDF-"):
         from rixin.knowledge.readers.pdf import read_pdf
 
         return read_pdf
@@ -108,12 +109,6 @@ def _text_reader(source: Source) -> Callable[[Source], Document]:
     data, extension = source.data, source.extension
     if data.startswith(b"{\\rtf"):
         raise source.unreadable("unsupported", "Rich Text (RTF) is not read.", "Save it as .docx.")
-    for mark, kind in _PACKED.items():
-        if data.startswith(mark):
-            raise source.unreadable("unsupported", f"The file is packed ({kind}).", "Unpack it and add what is in it.")
-    if is_binary(data):
-        fix = "What is read: PDF, Word, PowerPoint, Excel, HTML, Markdown, text, CSV, EPUB, e-mail, code and images."
-        raise source.unreadable("unsupported", "The file is no document that is known here.", fix)
     if _is_mail(data, extension):
         from rixin.knowledge.readers.mail import read_mail
 
@@ -122,6 +117,16 @@ def _text_reader(source: Source) -> Callable[[Source], Document]:
         from rixin.knowledge.readers.html import read_html
 
         return read_html
+    if b"%PDF-" in data[:1024] and b"endobj" in data:  # behind what a program put before it
+        from rixin.knowledge.readers.pdf import read_pdf
+
+        return read_pdf
+    for mark, kind in _PACKED.items():
+        if data.startswith(mark):
+            raise source.unreadable("unsupported", f"The file is packed ({kind}).", "Unpack it and add what is in it.")
+    if is_binary(data):
+        fix = "What is read: PDF, Word, PowerPoint, Excel, HTML, Markdown, text, CSV, EPUB, e-mail, code and images."
+        raise source.unreadable("unsupported", "The file is no document that is known here.", fix)
     if extension in ("md", "markdown", "mdx", "mkd", "qmd", "rmd"):
         from rixin.knowledge.readers.markup import read_markdown
 

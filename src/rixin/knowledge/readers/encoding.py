@@ -3,6 +3,8 @@
 import codecs
 import re
 
+from rixin.knowledge.readers.language import language_of_text
+
 SAMPLE = 1 << 16
 
 _MARKS = (
@@ -31,6 +33,12 @@ _COMMON_SETS = {name: frozenset(said) for name, said in _COMMON.items()}
 _COMMON_SETS["euc_jp"] = _COMMON_SETS["cp932"]
 _LEAST_COMMON = 0.15
 _BROKEN_SHARE = 0.02
+_MOST_SENSE = 0.97
+_IN_USE = re.compile(
+    "[\t\n\r\x20-\x7e\xa0-\u024f\u0370-\u06ff\u0e00-\u0e5b\u2010-\u2027\u2030-\u205e"
+    "\u3000-\u30ff\u4e00-\u9fa5\uac00-\ud7a3\uff01-\uffe5]"
+)
+_WESTERN = frozenset(("en", "de", "fr", "es", "it", "pt", "nl"))
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
 
 
@@ -73,16 +81,28 @@ def is_binary(data: bytes) -> bool:
 
 
 def _wide(data: bytes) -> str | None:
-    """UTF-16 without a mark: the high bytes of its spaces, digits and line ends are NULs, all on one side."""
+    """UTF-16 without a mark: every other byte of its spaces and line ends is NUL, and as text it makes sense."""
     sample = data[: SAMPLE & ~1]
     pairs = len(sample) // 2
-    even, odd = sample[::2].count(0), sample[1::2].count(0)
-    if pairs < 2 or max(even, odd) * 50 < pairs or min(even, odd) * 10 > max(even, odd):
+    zeros = sample.count(0)
+    if pairs < 2 or not zeros or (zeros * 4 < pairs and _is_utf8(sample.replace(b"\0", b""))):
         return None
-    name = "utf-16-le" if odd > even else "utf-16-be"
-    text = sample[: pairs * 2].decode(name, "replace")
-    # NULs of a binary file make text of no one script, with many characters that don't exist.
-    return name if text.count("\ufffd") * 100 <= len(text) and text.count("\0") * 100 <= len(text) else None
+    found = {name: _sense(sample[: pairs * 2].decode(name, "replace")) for name in ("utf-16-le", "utf-16-be")}
+    name = max(found, key=lambda one: found[one])
+    return name if found[name] >= _MOST_SENSE else None
+
+
+def _sense(text: str) -> float:
+    """The share of characters from scripts in use, without which random bytes are half."""
+    return len(_IN_USE.findall(text)) / max(len(text), 1)
+
+
+def _is_utf8(sample: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _known(name: str | None) -> str | None:
@@ -118,6 +138,9 @@ def _guess(data: bytes) -> str:
         return best
     if _is_plain_chinese(sample):
         return "gb18030"
+    western = sample.decode("cp1252", "replace")
+    if len(_NOT_ASCII.findall(western)) * 5 < len(western) and language_of_text(western) in _WESTERN:
+        return "cp1252"
     from charset_normalizer import from_bytes
 
     found = from_bytes(sample[: 1 << 13]).best()

@@ -23,6 +23,7 @@ _STARTS_CJK = re.compile(f"[{_CJK}]")
 _BULLET = re.compile(
     r"(?:[•●○■□▪◦‣·*–—-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|[((]?[一二三四五六七八九十]{1,3}[、))])(?=\s|$|[\u2e80-\u9fff])"
 )
+_ARTICLE = re.compile(r"第[一二三四五六七八九十百千零〇\d]{1,8}[编章节条款]")
 _BARE_MARK = re.compile(r"(?:[•●○■□▪◦‣·*–—-]|[(\[]?(?:[\dA-Z]{1,4}\.?)(?:\.\d+)*[.)\]]?)$")
 _DIGITS = re.compile(r"\d+")
 _PAGE_NUMBER = re.compile(
@@ -71,28 +72,29 @@ def body_size(pages: Iterable[Page]) -> float:
     return counts.most_common(1)[0][0] if counts else 0.0
 
 
-def without_running_lines(pages: Sequence[Page]) -> list[Page]:
+def without_running_lines(pages: Sequence[Page], body: float) -> list[Page]:
     """Leaves out what stands, but for its numbers, at the same place at the top or foot of most pages.
 
-    Only the outermost two lines of a page are looked at, and only in documents of four pages and more.
+    Only the outermost two lines of a page are looked at, none larger than the body's (as a chapter's title is), and
+    only in documents of four pages and more.
     """
     if len(pages) < 4:
         return list(pages)
     seen: Counter[tuple[str, int]] = Counter()
     for page in pages:
-        seen.update({_running_key(page, line) for line in _outermost(page)})
+        seen.update({_running_key(page, line) for line in _outermost(page, body)})
     # Left and right pages often differ.
     often = {key for key, count in seen.items() if count * 5 >= len(pages) * 2 and count >= 3}
     kept = []
     for page in pages:
-        dropped = {id(line) for line in _outermost(page) if _running_key(page, line) in often or _is_number(line)}
+        dropped = {id(line) for line in _outermost(page, body) if _running_key(page, line) in often or _is_number(line)}
         lines = tuple(line for line in page.lines if id(line) not in dropped)
         kept.append(Page(page.number, lines, page.height))
     return kept
 
 
-def _outermost(page: Page) -> list[tuple[Piece, ...]]:
-    by_height = sorted(page.lines, key=lambda line: line[0].top)
+def _outermost(page: Page, body: float) -> list[tuple[Piece, ...]]:
+    by_height = sorted((line for line in page.lines if line[0].size < 1.05 * body), key=lambda line: line[0].top)
     top = [line for line in by_height[:2] if line[0].top < page.height * 0.12]
     foot = [line for line in by_height[-2:] if line[0].bottom > page.height * 0.88]
     return top + foot
@@ -293,7 +295,7 @@ def _goes_on(paragraph: list[Piece], line: Piece, body: float, outline: dict[str
         return False
     if line.size > body * _HEADING_SCALE:
         return len(paragraph) < 3
-    if _BULLET.match(line.text):
+    if _BULLET.match(line.text) or _ARTICLE.match(line.text):
         return False
     # The first line of a paragraph is set in, and the last one before it ends early.
     set_in = line.left - last.left > 0.8 * size and not _BULLET.match(paragraph[0].text)

@@ -68,8 +68,8 @@ def _read(source: Source, pdf: "pypdfium2.PdfDocument") -> Document:
             unread = error
     if unread and not any(page.lines for page in pages):
         raise unread
-    pages = without_running_lines(pages)
     body = body_size(pages)
+    pages = without_running_lines(pages, body)
     sizes = heading_sizes(pages, body)
     outline = _outline(pdf)
     blocks: list[Block] = []
