@@ -10,6 +10,7 @@ import msgspec
 from anyio import CancelScope, to_thread
 
 from rixin.assistants import Answers, Assistants, Conversations
+from rixin.assistants.packs import Packs
 from rixin.data import Datasets
 from rixin.engines import Engine, EngineKind, EnginePool
 from rixin.errors import MalformedModel
@@ -47,6 +48,7 @@ class Workspace:
         self.assistants = Assistants(self.database)
         self.engines = EnginePool(engine_kinds(settings) if kinds is None else kinds, max_engines=settings.max_engines)
         self.libraries = Libraries(self.database, settings.home, AliasEmbedder(self.models, self.engines))
+        self.packs = Packs(self.libraries, self.assistants, self.models.blobs)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[Self]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rixin.assistants.citations import CitedText
 from rixin.assistants.evidence import plain
 from rixin.assistants.passages import Passage
-from rixin.assistants.searching import Hit
+from rixin.knowledge import Hit
 
 RETURNS = "第二十五条　经营者采用网络等方式销售商品，消费者有权自收到商品之日起七日内退货，且无需说明理由。"
 WAGES = "第五十条　工资应当以货币形式按月支付给劳动者本人。不得克扣或者无故拖欠劳动者的工资。"

@@ -14,7 +14,6 @@ from rixin.assistants.answering import AskEvent, Grounded, Question, Sources, as
 from rixin.assistants.assistant import AnswerPolicy, Assistant, Limits, Title
 from rixin.assistants.followup import leans
 from rixin.assistants.passages import harmless
-from rixin.assistants.searching import Found, Hit, Reader
 from rixin.engines.fake import FakeEngine
 from rixin.engines.protocol import (
     ChatPrompt,
@@ -27,6 +26,7 @@ from rixin.engines.protocol import (
     Started,
 )
 from rixin.errors import ContextLengthExceeded, InvalidRequest, NotFound
+from rixin.knowledge import Found, Hit, Reader
 
 TEXTS = {
     "第五十条": "第五十条　工资应当以货币形式按月支付给劳动者本人。不得克扣或者无故拖欠劳动者的工资。",

@@ -17,7 +17,7 @@ from rixin.assistants.conversations import Conversations
 from rixin.assistants.grounded import AskEvent, Grounded, Grounding, Sources
 from rixin.assistants.messages import Conversation, ConversationPage, Message, MessageError, Usage
 from rixin.assistants.requests import ChatRequest, GenerationFields
-from rixin.assistants.searching import Reader, Searcher
+from rixin.assistants.searching import Searcher
 
 __all__ = [
     "ASSISTANT_FILE",
@@ -41,7 +41,6 @@ __all__ = [
     "Message",
     "MessageError",
     "Question",
-    "Reader",
     "SavedAssistant",
     "Searcher",
     "Snapshot",

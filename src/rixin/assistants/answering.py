@@ -13,7 +13,7 @@ from rixin.assistants.grounded import AskEvent, Grounded, Grounding, Sources, so
 from rixin.assistants.grounding import JUDGE_SCHEMA, JUDGE_YES, GroundedPrompt, ground
 from rixin.assistants.progress import storable
 from rixin.assistants.refusal import RefusalWatch, nearest_places, refusal, refuses, unsupported
-from rixin.assistants.searching import Found, Hit, Reader, Searcher
+from rixin.assistants.searching import Searcher
 from rixin.engines.protocol import (
     ChatPrompt,
     Delta,
@@ -25,6 +25,7 @@ from rixin.engines.protocol import (
     Started,
 )
 from rixin.errors import InvalidRequest
+from rixin.knowledge import Found, Hit, Reader
 
 FALLBACK_CONTEXT = 4096  # of an engine that does not say
 

@@ -9,8 +9,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from rixin.assistants.assistant import PREFIX, Assistant, check
-from rixin.assistants.searching import Reader
 from rixin.errors import InvalidRequest, NotFound, PermissionDenied
+from rixin.knowledge import Reader
 from rixin.store import AssistantRow, AssistantVersionRow, Database, now
 
 Visibility = Literal["everyone", "owner", "admin"]

@@ -10,9 +10,9 @@ from msgspec import Struct
 from rixin.assistants.assistant import Assistant
 from rixin.assistants.budget import TURN_TOKENS, Budget, CountTokens, fit_history
 from rixin.assistants.passages import Passage
-from rixin.assistants.searching import Hit
 from rixin.engines.protocol import Message
 from rixin.errors import ContextLengthExceeded
+from rixin.knowledge import Hit
 
 CANT_TELL = {"zh": "资料没有说明", "en": "The documents do not say"}
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from rixin.assistants.searching import Hit
+from rixin.knowledge import Hit
 
 _MARK_LIKE = re.compile(r"[\[【［〔]\s*(\d{1,3}(?:\s*[,，、\-–]\s*\d{1,3})*)\s*[\]】］〕]")
 # NFKC makes of these the characters that they stand for, so a quotation of the passage is still found in it.

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from anyio.to_thread import run_sync
 from fastapi import Request
 
-from rixin.assistants import PREFIX, AskEvent, Question, Reader, SavedAssistant
+from rixin.assistants import PREFIX, AskEvent, Question, SavedAssistant
 from rixin.assistants import ask as ask_assistant
 from rixin.engines import GenerateEvent, GenerateRequest
 from rixin.errors import InvalidRequest
 from rixin.gateway import Principal
+from rixin.knowledge import Reader
 from rixin.models import Version
 from rixin.workspace import Workspace
 

@@ -55,6 +55,7 @@ class Library:
     failed: int
     embedder: str | None
     sources: tuple[str, ...]
+    filters: dict[str, str]
     created_at: datetime
 
 
@@ -89,9 +90,18 @@ class Libraries:
         self._indexes: dict[str, Index] = {}
 
     def create(
-        self, name: str, *, actor: Reader = MACHINE, description: str = "", visibility: Visibility = "named"
+        self,
+        name: str,
+        *,
+        actor: Reader = MACHINE,
+        description: str = "",
+        visibility: Visibility = "named",
+        filters: Mapping[str, str] = {},
     ) -> Library:
-        """A new Library that its maker owns. Raises InvalidRequest, Conflict if the name is taken."""
+        """A new Library that its maker owns; `filters` narrow every search in it that does not say otherwise.
+
+        Raises InvalidRequest, Conflict if the name is taken.
+        """
         if not _NAME.fullmatch(name):
             raise InvalidRequest(
                 f"{name!r} can't be a Library's name.",
@@ -108,6 +118,7 @@ class Libraries:
                 description=description,
                 owner_id=actor.user_id,
                 visibility=_visibility(visibility),
+                filters=dict(filters) or None,
             )
             session.add(row)
             session.flush()
@@ -294,7 +305,8 @@ class Libraries:
     ) -> Found:
         """What the Libraries have about the question, the best first.
 
-        `as_of` asks an older version of one Library; `filters` are values that the metadata must have.
+        `as_of` asks an older version of one Library; `filters` are values that the metadata must have, beside
+        those that each Library has of its own; a value of `*` lets all pass.
         Raises NotFound, InvalidRequest.
         """
         if not 1 <= limit <= MOST_HITS:
@@ -309,6 +321,7 @@ class Libraries:
                 Place(found.table_name, found.table_version),
                 found.number,
                 found.embedder,
+                row.filters or {},
             )
             for row, found in versions
             if found is not None and found.chunks
@@ -388,6 +401,7 @@ class Libraries:
             failed=session.scalar(failed) or 0,
             embedder=latest.embedder if latest else None,
             sources=tuple(session.scalars(locations)),
+            filters=row.filters or {},
             created_at=row.created_at,
         )
 

@@ -12,6 +12,8 @@ from rixin.knowledge.index import Candidate, Candidates, Index, Place
 from rixin.knowledge.ranking import DEPTH, Fused, confidence, fuse
 from rixin.knowledge.terms import query_terms
 
+ANY = "*"
+
 
 class Hit(Struct, frozen=True, kw_only=True):
     """A place in a document that was found. `text` is the document's own text from `start` to `stop`.
@@ -49,13 +51,14 @@ class Found(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Shelf:
-    """A Library as it is searched: one version of its index."""
+    """A Library as it is searched: one version of its index, and the filters that hold unless said otherwise."""
 
     name: str
     index: Index
     place: Place
     number: int
     embedder: str
+    filters: Mapping[str, str]
 
 
 async def search(
@@ -69,7 +72,10 @@ async def search(
     terms = query_terms(question)
     vectors = {version: one.vectors for version, one in zip(versions, made, strict=True)}
     found = await asyncio.gather(
-        *(shelf.index.search(shelf.place, terms, vectors[shelf.embedder], filters, DEPTH) for shelf in shelves)
+        *(
+            shelf.index.search(shelf.place, terms, vectors[shelf.embedder], _wanted(shelf, filters), DEPTH)
+            for shelf in shelves
+        )
     )
     lexical = _pooled(found, "lexical")
     nearest = _pooled(found, "nearest")
@@ -80,6 +86,10 @@ async def search(
     )
     places = {one.chunk_id: at for at, one in enumerate(best)}
     return tuple(sorted((hit for some in hits for hit in some), key=lambda hit: places[hit.chunk_id]))
+
+
+def _wanted(shelf: Shelf, filters: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in {**shelf.filters, **filters}.items() if value != ANY}
 
 
 async def _hits(shelf: Shelf, candidates: Candidates, best: Sequence[Fused], cosines: Mapping[str, float]) -> list[Hit]:
