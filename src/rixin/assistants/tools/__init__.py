@@ -7,6 +7,7 @@ from rixin.assistants.tools.fence import DATA_RULE, fence, neutral
 from rixin.assistants.tools.running import Ask, Asked, Called, Limits, ToolEvent, refuse, run_tools
 from rixin.assistants.tools.tables import TableQuery
 from rixin.assistants.tools.tool import Search, Sheet, Tool, ToolContext, ToolResult
+from rixin.assistants.tools.toolbox import Toolbox
 
 __all__ = [
     "DATA_RULE",
@@ -27,6 +28,7 @@ __all__ = [
     "ToolContext",
     "ToolEvent",
     "ToolResult",
+    "Toolbox",
     "fence",
     "neutral",
     "refuse",
