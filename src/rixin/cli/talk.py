@@ -4,12 +4,12 @@ import queue
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from msgspec import Struct
 
-from rixin.assistants import TEMPERATURE, TOP_P
+from rixin.assistants import TEMPERATURE, TOP_P, AskEvent, Assistant, Grounded, Question, ask
 from rixin.engines import (
     ChatPrompt,
     Delta,
@@ -22,9 +22,12 @@ from rixin.engines import (
     Started,
 )
 from rixin.evaluation import Asker
+from rixin.knowledge import MACHINE
 from rixin.models import Version
 from rixin.store import new_id
 from rixin.workspace import Workspace
+
+E = TypeVar("E")
 
 
 class Talk:
@@ -74,20 +77,42 @@ class Talk:
 
     def answer(self, version: Version, request: GenerateRequest) -> Generator[GenerateEvent]:
         """The events of one answer; closing the generator (or Ctrl-C) stops the engine's work on it."""
-        events: queue.SimpleQueue[GenerateEvent | None] = queue.SimpleQueue()
 
-        async def ask() -> None:
+        async def generated() -> AsyncGenerator[GenerateEvent]:
+            async with (
+                self._workspace.engines.lease(version) as engine,
+                aclosing(engine.generate(request)) as made,
+            ):
+                async for event in made:
+                    yield event
+
+        return self._told(generated())
+
+    def ask(self, assistant: Assistant, version: Version, question: Question) -> Generator[AskEvent]:
+        """The events of an assistant's answer, made by `version`, asked with all that this machine may read."""
+        house = self._workspace
+        return self._told(
+            ask(
+                assistant,
+                question,
+                reader=MACHINE,
+                searcher=house.libraries,
+                lease=lambda: house.engines.lease(version),
+            )
+        )
+
+    def _told(self, made: AsyncGenerator[E]) -> Generator[E]:
+        events: queue.SimpleQueue[E | None] = queue.SimpleQueue()
+
+        async def tell() -> None:
             try:
-                async with (
-                    self._workspace.engines.lease(version) as engine,
-                    aclosing(engine.generate(request)) as made,
-                ):
+                async with aclosing(made):
                     async for event in made:
                         events.put(event)
             finally:
                 events.put(None)
 
-        working = self._running().start_task_soon(ask)
+        working = self._running().start_task_soon(tell)
         try:
             while (event := events.get()) is not None:
                 yield event
@@ -128,11 +153,14 @@ class Answer:
         self.reasoning = ""
         self.finish_reason: str | None = None
         self.usage = Usage(prompt_tokens=0, cached_tokens=0, completion_tokens=0)
+        self.grounded: Grounded | None = None
 
-    def add(self, event: GenerateEvent) -> None:
+    def add(self, event: AskEvent) -> None:
         if isinstance(event, Delta):
             self.text += event.text
             self.reasoning += event.reasoning
+        elif isinstance(event, Grounded):
+            self.grounded = event
         elif isinstance(event, Started):
             self.usage = Usage(
                 prompt_tokens=event.prompt_tokens, cached_tokens=event.cached_tokens, completion_tokens=0
