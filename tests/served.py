@@ -17,7 +17,7 @@ from rixin.http.server import Server
 from rixin.models import Version, ensure_embedder
 from rixin.settings import Settings
 from rixin.store import AliasRow, ModelRow, VersionRow
-from rixin.workspace import Workspace
+from rixin.workspace import Workspace, engine_kinds
 
 NAME, PASSWORD = "ada", "correct horse battery"
 FAKE_VERSION = "v_fa4e00000000"
@@ -98,7 +98,10 @@ def serve_fake(
     """A new Workspace in `home` whose alias `chat` is the model `fake`; not `set_up`: without an administrator."""
     engine = engine or FakeEngine()
     made = Settings.model_validate({"home": home, **settings})
-    kinds: Mapping[str, EngineKind[Version]] = {"fake": EngineKind(lambda _: engine)}
+    kinds: Mapping[str, EngineKind[Version]] = {
+        "fake": EngineKind(lambda _: engine),
+        "embedder": engine_kinds(made)["embedder"],
+    }
     with Workspace(made, kinds=kinds) as workspace:
         with workspace.database.write() as session:
             session.add(ModelRow(name="fake", title="Fake", languages=["en"]))

@@ -9,6 +9,9 @@ import { errorText } from "./lib/errorText";
 import { SignedInProvider } from "./session/SignedIn";
 
 const EntryPage = lazy(() => import("./session/EntryPage"));
+const DocumentPage = lazy(() => import("./library/DocumentPage"));
+const LibrariesPage = lazy(() => import("./library/LibrariesPage"));
+const LibraryPage = lazy(() => import("./library/LibraryPage"));
 const SettingsPage = lazy(() => import("./settings/SettingsPage"));
 
 export function App() {
@@ -47,6 +50,11 @@ function Door() {
     <SignedInProvider value={{ user, version }}>
       <Switch>
         <Route path="/settings/:tab?">{({ tab }) => <SettingsPage tab={tab ?? "account"} />}</Route>
+        <Route path="/library" component={LibrariesPage} />
+        <Route path="/library/:name">{({ name }) => <LibraryPage key={name} name={name} />}</Route>
+        <Route path="/library/:name/documents/:id">
+          {({ name, id }) => <DocumentPage key={id} library={name} id={id} />}
+        </Route>
         {/* One route for both, so that a new chat keeps its page (and its focus) when it gets an address. */}
         <Route path={/^\/(?:c\/(?<id>[^/]+))?$/}>{({ id }) => <ChatPage id={id ?? null} />}</Route>
         <Route>

@@ -13,6 +13,8 @@ export function message(given: Partial<Message> & { id: string }): Message {
     version: null,
     finish_reason: null,
     usage: null,
+    annotations: null,
+    grounding: null,
     created_at: "2026-01-01T00:00:00Z",
     ...given,
   };

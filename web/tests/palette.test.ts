@@ -15,7 +15,7 @@ function contrast(first: string, second: string): number {
 }
 
 const PAIRS: [keyof Palette, (keyof Palette)[]][] = [
-  ["text", ["ground", "side", "raised", "sunken", "hover", "mist"]],
+  ["text", ["ground", "side", "raised", "sunken", "hover", "mist", "marked"]],
   ["quiet", ["ground", "side", "raised", "sunken", "hover", "mist"]],
   ["pine", ["ground", "raised", "mist"]],
   ["onPine", ["pine", "pineHover"]],

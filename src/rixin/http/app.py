@@ -12,6 +12,8 @@ from starlette.types import ASGIApp
 import rixin
 from rixin.http.body import BoundedBody
 from rixin.http.console import console_router
+from rixin.http.console.packs import Installing
+from rixin.http.console.reading import Reading
 from rixin.http.describe import openapi_document
 from rixin.http.envelope import Envelope, own_hosts
 from rixin.http.errors import install_error_handlers
@@ -50,13 +52,16 @@ def routes(workspace: Workspace | None, background: Background | None = None) ->
     async def life(_: FastAPI) -> AsyncGenerator[None]:
         assert workspace is not None
         async with workspace.running(), workspace.working():
-            task = asyncio.create_task(background()) if background is not None else None
+            beside = [asyncio.create_task(app.state.reading.run(), name="reading")]
+            if background is not None:
+                beside.append(asyncio.create_task(background()))
             try:
                 yield
             finally:
-                if task is not None:
+                for task in beside:
                     task.cancel()
-                    await asyncio.gather(task, return_exceptions=True)
+                await asyncio.gather(*beside, return_exceptions=True)
+                await app.state.installing.close()
 
     app = FastAPI(
         title="Rixin",
@@ -73,6 +78,8 @@ def routes(workspace: Workspace | None, background: Background | None = None) ->
     if workspace is not None:
         app.state.workspace = workspace
         app.state.serving = Serving(workspace)
+        app.state.reading = Reading(workspace)
+        app.state.installing = Installing(workspace)
     install_error_handlers(app)
     app.include_router(openai_router)
     app.include_router(console_router)

@@ -18,7 +18,7 @@ from rixin.http.errors import plain_error
 
 ANONYMOUS_LIMIT = 64 << 10
 SILENCE_S = 30.0
-FORMS = {("POST", "/v1/files")}  # what takes multipart/form-data instead of JSON
+FORMS = re.compile(r"/v1/files|/api/libraries/[^/]+/documents")  # a POST there is multipart/form-data, not JSON
 
 _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _PLACE = re.compile(r" - at (?:`key` in )?`\$\.?(.*)`$")
@@ -44,7 +44,7 @@ class BoundedBody:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if (scope["method"], scope["path"]) in FORMS:
+        if scope["method"] == "POST" and FORMS.fullmatch(scope["path"]):
             await self._form(scope, headers, receive, send)
             return
         known = "authorization" in headers or "cookie" in headers

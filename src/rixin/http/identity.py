@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from rixin.errors import AuthenticationFailed, PermissionDenied
 from rixin.gateway import Login, Principal, User, same
+from rixin.knowledge import Reader
 from rixin.workspace import Workspace
 
 COOKIE = "rixin_session"
@@ -27,6 +28,11 @@ class Visitor:
     @property
     def principal(self) -> Principal:
         return Principal(user_id=self.user.id, role=self.user.role)
+
+    @property
+    def reader(self) -> Reader:
+        """The person as Libraries know them."""
+        return Reader(user_id=self.user.id, admin=self.user.role == "admin")
 
 
 def workspace(request: Request) -> Workspace:

@@ -57,6 +57,7 @@ class Library:
     sources: tuple[str, ...]
     filters: dict[str, str]
     created_at: datetime
+    ingested_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,11 @@ class Libraries:
                 session.execute(delete(LibraryRow).where(LibraryRow.id == library_id))
             self._indexes.pop(library_id, None)
             self._sweep()
+
+    def describe(self, name: str, description: str, *, actor: Reader = MACHINE) -> None:
+        """Say anew what it is. Raises NotFound, PermissionDenied."""
+        with self._database.write() as session:
+            self._changeable(session, name, actor).description = description
 
     def set_visibility(self, name: str, visibility: Visibility, *, actor: Reader = MACHINE) -> None:
         """Who may read it: `everyone` who has an account, or only those `named`. Raises NotFound, PermissionDenied."""
@@ -403,6 +409,7 @@ class Libraries:
             sources=tuple(session.scalars(locations)),
             filters=row.filters or {},
             created_at=row.created_at,
+            ingested_at=latest.created_at if latest else None,
         )
 
     def _index(self, library_id: str) -> Index:

@@ -17,7 +17,7 @@ import type {
 } from "./types";
 
 /** Every call of the console API, checked against the server's OpenAPI document. */
-const client = createClient<paths>({
+export const client = createClient<paths>({
   // Absolute, since a Request outside of a page (in tests) knows no address to start from.
   baseUrl: globalThis.location?.origin ?? "http://localhost",
   fetch: send,
@@ -29,7 +29,7 @@ export const PAGE_SIZE = 40;
 type Answered<Data> = { data?: Data; error?: unknown; response: Response };
 
 /** What the server answered. Raises ApiError where it refused, Unreachable where nothing answered. */
-async function data<Data>(answered: Promise<Answered<Data>>): Promise<Data> {
+export async function data<Data>(answered: Promise<Answered<Data>>): Promise<Data> {
   const { data: answer, response, error } = await answered;
   if (!response.ok) throw apiError(response.status, error);
   return answer as Data;

@@ -28,6 +28,10 @@ export function setCsrf(token: string | null): void {
   csrf = token;
 }
 
+export function csrfToken(): string | null {
+  return csrf;
+}
+
 /** A `fetch` that carries the CSRF token and tells the page whether the server can be reached. */
 export async function send(request: Request): Promise<Response> {
   if (request.method !== "GET" && csrf !== null) request.headers.set("X-CSRF-Token", csrf);

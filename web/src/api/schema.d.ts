@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/assistants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Assistants that one can talk to */
+        get: operations["list_assistants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/conversations": {
         parameters: {
             query?: never;
@@ -144,6 +161,96 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/libraries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Libraries that one may read */
+        get: operations["list_libraries"];
+        put?: never;
+        /** Make a Library */
+        post: operations["create_library"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/libraries/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of them */
+        get: operations["read_library"];
+        put?: never;
+        post?: never;
+        /** Remove it with all its documents */
+        delete: operations["delete_library"];
+        options?: never;
+        head?: never;
+        /** Change its title, or who may read it */
+        patch: operations["update_library"];
+        trace?: never;
+    };
+    "/api/libraries/{name}/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its documents, and what is on its way to be one */
+        get: operations["list_documents"];
+        put?: never;
+        /** Upload a document (multipart/form-data); it is read in the background */
+        post: operations["upload_document"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/libraries/{name}/documents/{document_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A part of a document's text */
+        get: operations["read_document"];
+        put?: never;
+        post?: never;
+        /** Remove a document that was uploaded */
+        delete: operations["delete_document"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/libraries/{name}/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Search a Library */
+        get: operations["search_library"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models": {
         parameters: {
             query?: never;
@@ -155,6 +262,40 @@ export interface paths {
         get: operations["list_models"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/packs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Packs that can be installed */
+        get: operations["list_packs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/packs/{name}/install": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Install a pack in the background, or go on with that */
+        post: operations["install_pack"];
         delete?: never;
         options?: never;
         head?: never;
@@ -518,7 +659,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Models that can be asked */
+        /** Models and assistants that can be asked */
         get: operations["list_model_cards"];
         put?: never;
         post?: never;
@@ -550,6 +691,28 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Annotation
+         * @description A mark `[number]` at `content[start:stop]` (code points), and the place that it leads to.
+         *
+         *         `quote` is the sentence of the source that says it; `by` who chose the passage, the model or a comparison of words.
+         */
+        Annotation: {
+            /** @enum {unknown} */
+            by: "match" | "model";
+            chunk_id: string;
+            document_id: string;
+            library: string;
+            metadata: {
+                [key: string]: string;
+            };
+            number: number;
+            quote: string;
+            start: number;
+            stop: number;
+            title: string;
+            url: string;
+        };
+        /**
          * AnotherAnswer
          * @description Which model shall answer again; null for the one of the conversation.
          */
@@ -566,6 +729,21 @@ export interface components {
             answer: components["schemas"]["Message"];
             user: components["schemas"]["Message"];
         };
+        /**
+         * AssistantInfo
+         * @description An assistant; `id` is what is chosen as a conversation's model, `libraries` what it answers from.
+         */
+        AssistantInfo: {
+            id: string;
+            libraries: string[];
+            model: string;
+            name: string;
+            title: components["schemas"]["Title"];
+        };
+        /** AssistantInfoList */
+        AssistantInfoList: {
+            data: components["schemas"]["AssistantInfo"][];
+        };
         /** AssistantToolCall */
         AssistantToolCall: {
             function: components["schemas"]["FunctionCall"];
@@ -576,9 +754,30 @@ export interface components {
              */
             type?: "function";
         };
+        /**
+         * Budget
+         * @description Tokens of a prompt by part. `context` is all that may be used, `answer` what is kept free for the answer.
+         *
+         *         `condensed_turns` were shortened to their first sentence, `dropped_turns` no longer fit at all; `passages_used` of
+         *         `passages_found` are in the prompt.
+         */
+        Budget: {
+            answer: number;
+            condensed_turns: number;
+            context: number;
+            dropped_turns: number;
+            history: number;
+            instructions: number;
+            passages: number;
+            passages_found: number;
+            passages_used: number;
+            question: number;
+        };
         /** ChatAnswer */
         ChatAnswer: {
+            annotations?: components["schemas"]["CitationOut"][];
             content: string | null;
+            grounding?: components["schemas"]["Grounding"];
             reasoning_content?: string;
             refusal: null;
             /** @enum {unknown} */
@@ -613,7 +812,7 @@ export interface components {
         };
         /**
          * ChatCompletion
-         * @description `system_fingerprint` is the id of the Version that answered.
+         * @description `system_fingerprint` is the id of the Version that answered, the model's also where an assistant was asked.
          */
         ChatCompletion: {
             choices: components["schemas"]["ChatChoice"][];
@@ -627,7 +826,9 @@ export interface components {
         };
         /** ChatDelta */
         ChatDelta: {
+            annotations?: components["schemas"]["CitationOut"][];
             content?: string;
+            grounding?: components["schemas"]["Grounding"];
             reasoning_content?: string;
             /** @enum {unknown} */
             role?: "assistant";
@@ -747,6 +948,25 @@ export interface components {
             step: number;
             train_loss: number | null;
             valid_loss: number | null;
+        };
+        /**
+         * CitationOut
+         * @description OpenAI's annotation; what follows `url_citation` is not in OpenAI's API.
+         */
+        CitationOut: {
+            /** @enum {unknown} */
+            by: "match" | "model";
+            chunk_id: string;
+            document_id: string;
+            library: string;
+            metadata: {
+                [key: string]: string;
+            };
+            number: number;
+            quote: string;
+            /** @enum {unknown} */
+            type: "url_citation";
+            url_citation: components["schemas"]["UrlCitation"];
         };
         /**
          * CompletionRequest
@@ -892,6 +1112,69 @@ export interface components {
             prefix: string;
         };
         /**
+         * Description
+         * @description What is in it, by language.
+         */
+        Description: {
+            en: string;
+            zh: string;
+        };
+        /**
+         * DocumentBlock
+         * @description A block of the document's text. It begins at the code point `start` of the whole; `level` is a heading's.
+         */
+        DocumentBlock: {
+            /** @enum {unknown} */
+            kind: "code" | "heading" | "list" | "paragraph" | "table";
+            level: number;
+            page: number | null;
+            start: number;
+            text: string;
+        };
+        /**
+         * DocumentInfo
+         * @description A document, or an upload on its way to be one. `reason` says why it could not be read, and what to do.
+         *
+         *         `removable` are uploads; what comes from a folder of the machine is removed there.
+         */
+        DocumentInfo: {
+            bytes: number;
+            changed_at: string;
+            chunks: number;
+            file_name: string;
+            id: string;
+            media_type: string;
+            reason: string | null;
+            removable: boolean;
+            /** @enum {unknown} */
+            state: "failed" | "read" | "reading" | "waiting";
+            title: string;
+        };
+        /**
+         * DocumentPage
+         * @description `next` is the `offset` of what follows.
+         */
+        DocumentPage: {
+            data: components["schemas"]["DocumentInfo"][];
+            next: number | null;
+            total: number;
+        };
+        /**
+         * DocumentPart
+         * @description The blocks of a document that hold its code points from `start` to `stop`, of `length` in all.
+         */
+        DocumentPart: {
+            blocks: components["schemas"]["DocumentBlock"][];
+            id: string;
+            language: string | null;
+            length: number;
+            library: string;
+            media_type: string;
+            start: number;
+            stop: number;
+            title: string;
+        };
+        /**
          * Done
          * @description The whole answer, at its end: always the last thing that a listener gets.
          */
@@ -1008,6 +1291,21 @@ export interface components {
             parameters?: Record<string, never> | null;
             /** @default null */
             strict?: boolean | null;
+        };
+        /**
+         * Grounding
+         * @description What an answer rests on, kept with it. `assistant` is the version's id.
+         *
+         *         `refused`: the documents do not settle the question, and the answer says so. `notes` say what was changed in it.
+         */
+        Grounding: {
+            assistant: string;
+            budget: components["schemas"]["Budget"];
+            confidence: number;
+            notes: components["schemas"]["Note"][];
+            query: string;
+            refused: boolean;
+            sources: components["schemas"]["Source"][];
         };
         /** Health */
         Health: {
@@ -1133,6 +1431,43 @@ export interface components {
         KeyList: {
             data: components["schemas"]["Key"][];
         };
+        /**
+         * LibraryChanges
+         * @description What is given is changed.
+         */
+        LibraryChanges: {
+            /** @default null */
+            everyone?: boolean | null;
+            /** @default null */
+            readers?: string[] | null;
+            /** @default null */
+            title?: string | null;
+        };
+        /**
+         * LibraryInfo
+         * @description A Library that one may read. `chunks` are the pieces that a search finds; `readers` are user ids.
+         *
+         *         `waiting` uploads are still to be read, `failed` ones could not be; `problem` says why nothing is read at present.
+         *         `may_change` is whether this person may; those who may not are not told who else reads it.
+         */
+        LibraryInfo: {
+            chunks: number;
+            created_at: string;
+            documents: number;
+            everyone: boolean;
+            failed: number;
+            may_change: boolean;
+            name: string;
+            problem: string | null;
+            read_at: string | null;
+            readers: string[];
+            title: string;
+            waiting: number;
+        };
+        /** LibraryList */
+        LibraryList: {
+            data: components["schemas"]["LibraryInfo"][];
+        };
         /** LoggedIn */
         LoggedIn: {
             csrf: string;
@@ -1146,13 +1481,17 @@ export interface components {
         /**
          * Message
          * @description One turn; `parent_id` is the turn before it, and turns with the same parent are branches.
+         *
+         *         An assistant's answer has `annotations`, its citations (none where it has none), and `grounding`, what it rests on.
          */
         Message: {
+            annotations: components["schemas"]["Annotation"][] | null;
             content: string;
             conversation_id: string;
             created_at: string;
             error: components["schemas"]["MessageError"] | null;
             finish_reason: string | null;
+            grounding: components["schemas"]["Grounding"] | null;
             id: string;
             model: string | null;
             parent_id: string | null;
@@ -1246,6 +1585,19 @@ export interface components {
             expires_in_days?: number | null;
             name: string;
         };
+        /**
+         * NewLibraryBody
+         * @description `readers` are user ids; they matter where not `everyone` may read.
+         */
+        NewLibraryBody: {
+            /** @default true */
+            everyone?: boolean;
+            name: string;
+            /** @default [] */
+            readers?: string[];
+            /** @default  */
+            title?: string;
+        };
         /** NewUserBody */
         NewUserBody: {
             name: string;
@@ -1255,6 +1607,48 @@ export interface components {
              * @enum {unknown}
              */
             role?: "admin" | "member";
+        };
+        /**
+         * Note
+         * @description What was changed in an answer at the position `at`; `text` is what the model had written.
+         */
+        Note: {
+            at: number;
+            /** @enum {unknown} */
+            kind: "quote_removed" | "replaced_mark" | "unknown_mark" | "unsupported_mark";
+            text: string;
+        };
+        /**
+         * PackInfo
+         * @description A pack. `begun`: an installation was cut off, and goes on when it is begun again. `error` is of the last try.
+         *
+         *         `assistant` is what is chosen as a conversation's model once it is installed.
+         */
+        PackInfo: {
+            assistant: string;
+            description: components["schemas"]["Description"];
+            error: string | null;
+            licence: string;
+            name: string;
+            progress: components["schemas"]["PackStep"] | null;
+            /** @enum {unknown} */
+            state: "available" | "begun" | "installed" | "installing";
+            title: components["schemas"]["Title"];
+        };
+        /** PackInfoList */
+        PackInfoList: {
+            data: components["schemas"]["PackInfo"][];
+        };
+        /**
+         * PackStep
+         * @description How far an installation is: bytes while fetching, documents while reading; a `total` of 0 is unknown.
+         */
+        PackStep: {
+            done: number;
+            seconds_left: number | null;
+            /** @enum {unknown} */
+            step: "fetching" | "reading" | "ready";
+            total: number;
         };
         /** PasswordBody */
         PasswordBody: {
@@ -1296,6 +1690,30 @@ export interface components {
             type: "json_object" | "json_schema" | "text";
         };
         /**
+         * SearchHit
+         * @description A place that was found. The ranks say how: by its words, by its meaning, or both; counted from 1.
+         */
+        SearchHit: {
+            document_id: string;
+            heading_path: string[];
+            lexical_rank: number | null;
+            page: number | null;
+            score: number;
+            start: number;
+            stop: number;
+            text: string;
+            title: string;
+            vector_rank: number | null;
+        };
+        /**
+         * SearchResult
+         * @description `confidence` is how likely it is that the documents answer the question, from 0 to 1.
+         */
+        SearchResult: {
+            confidence: number;
+            hits: components["schemas"]["SearchHit"][];
+        };
+        /**
          * SessionState
          * @description Who is logged in here, if anyone; `csrf` goes into the `X-CSRF-Token` header of what changes something.
          */
@@ -1319,6 +1737,23 @@ export interface components {
             content: string;
             /** @enum {unknown} */
             status: "complete" | "failed" | "generating" | "interrupted" | "stopped";
+        };
+        /**
+         * Source
+         * @description A passage that the model was shown, under the number by which the answer may cite it.
+         */
+        Source: {
+            chunk_id: string;
+            confidence: number;
+            document_id: string;
+            library: string;
+            metadata: {
+                [key: string]: string;
+            };
+            number: number;
+            text: string;
+            title: string;
+            url: string;
         };
         /**
          * StreamOptions
@@ -1371,6 +1806,14 @@ export interface components {
             } | null)[];
         };
         /**
+         * Title
+         * @description What it is called on the page, by language.
+         */
+        Title: {
+            en: string;
+            zh: string;
+        };
+        /**
          * ToolCallChunk
          * @description `id`, `type` and `name` come with the first piece only: clients concatenate.
          */
@@ -1402,6 +1845,16 @@ export interface components {
             bytes: number[];
             logprob: number;
             token: string;
+        };
+        /**
+         * UrlCitation
+         * @description Where in the text a citation's mark is (code points), and the address of the place that it leads to.
+         */
+        UrlCitation: {
+            end_index: number;
+            start_index: number;
+            title: string;
+            url: string;
         };
         /**
          * Usage
@@ -1465,6 +1918,35 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_assistants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssistantInfoList"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
     list_conversations: {
         parameters: {
             query?: {
@@ -1852,6 +2334,326 @@ export interface operations {
             };
         };
     };
+    list_libraries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LibraryList"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    create_library: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLibraryBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LibraryInfo"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    read_library: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LibraryInfo"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    delete_library: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    update_library: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LibraryChanges"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LibraryInfo"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    list_documents: {
+        parameters: {
+            query?: {
+                offset?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentPage"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    upload_document: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentInfo"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    read_document: {
+        parameters: {
+            query?: {
+                at?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+                document_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentPart"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    delete_document: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                document_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    search_library: {
+        parameters: {
+            query: {
+                question: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResult"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
     list_models: {
         parameters: {
             query?: never;
@@ -1868,6 +2670,66 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelInfoList"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    list_packs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PackInfoList"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    install_pack: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PackInfo"];
                 };
             };
             /** @description Any failure. */

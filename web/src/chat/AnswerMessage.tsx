@@ -1,13 +1,16 @@
 import { CheckOutlined, CopyOutlined, RedoOutlined } from "@ant-design/icons";
 import { Bubble } from "@ant-design/x";
 import { Button, Tooltip } from "antd";
-import type { Message, Model, Usage } from "../api/types";
-import { useFormats, useTexts } from "../i18n";
+import { type ReactNode, useCallback, useMemo } from "react";
+import type { Annotation, AssistantInfo, Message, Model, Usage } from "../api/types";
+import { useFormats, useLanguage, useTexts } from "../i18n";
 import { codeText } from "../lib/errorText";
 import { useCopy } from "../lib/useCopy";
 import { Markdown } from "../markdown/Markdown";
 import { Branches } from "./Branches";
+import { cutMarks, withMarks } from "./citations";
 import { IconButton } from "./IconButton";
+import { CitationMark, Sources } from "./Sources";
 import styles from "./Thread.module.css";
 import type { Step } from "./tree";
 import { useLive } from "./useLive";
@@ -18,11 +21,17 @@ interface AnswerMessageProps {
   last: boolean;
   /** What the answer's model is, where it is still known. */
   model: Model | undefined;
+  /** And the assistant, where it was one that answered. */
+  assistant: AssistantInfo | undefined;
   onShow: (sibling: string) => void;
   onRegenerate: () => void;
   onDone: (message: Message) => void;
   onRefused: (error: unknown) => void;
+  /** Show the place in a document that an address names. */
+  onOpen: (address: string) => void;
 }
+
+const NONE: readonly Annotation[] = [];
 
 /** What the model answered, while it is being written and after. */
 export function AnswerMessage({
@@ -30,17 +39,35 @@ export function AnswerMessage({
   busy,
   last,
   model,
+  assistant,
   onShow,
   onRegenerate,
   onDone,
   onRefused,
+  onOpen,
 }: AnswerMessageProps) {
   const texts = useTexts();
+  const language = useLanguage();
   const { copied, copy } = useCopy();
   const { message } = step;
   const live = useLive(message, onDone, onRefused);
   const content = live?.content ?? message.content;
   const writing = live !== null;
+  const annotations = message.annotations ?? NONE;
+  const source = useMemo(
+    () => withMarks(content, writing ? [] : annotations),
+    [content, writing, annotations],
+  );
+  const inText = useCallback(
+    (text: string): ReactNode =>
+      cutMarks(text).map((part, index) => {
+        const annotation = typeof part === "number" ? annotations[part] : undefined;
+        // biome-ignore lint/suspicious/noArrayIndexKey: pieces of one text have nothing but their place
+        if (annotation) return <CitationMark key={index} annotation={annotation} onOpen={onOpen} />;
+        return part;
+      }),
+    [annotations, onOpen],
+  );
   return (
     <article className={styles.answer} aria-label={texts.chat.assistant} aria-busy={writing}>
       <Bubble
@@ -54,11 +81,12 @@ export function AnswerMessage({
               {model?.state === "loading" ? texts.chat.loadingModel : texts.chat.waiting}
             </span>
           ) : (
-            <Markdown source={content} growing={writing} />
+            <Markdown source={source} growing={writing} inText={inText} />
           )
         }
       />
       {live?.connection === "lost" && <p className={styles.notice}>{texts.chat.reconnecting}</p>}
+      {!writing && <Sources message={message} onOpen={onOpen} />}
       <Ending message={message} onRegenerate={onRegenerate} busy={busy} />
       {!writing && (
         <div className={styles.actions}>
@@ -80,7 +108,10 @@ export function AnswerMessage({
           <Branches step={step} onShow={onShow} />
           {message.usage && (
             <span className={last ? undefined : styles.faint}>
-              <Figures usage={message.usage} model={model?.title || message.model} />
+              <Figures
+                usage={message.usage}
+                model={assistant?.title[language] || model?.title || message.model}
+              />
             </span>
           )}
         </div>

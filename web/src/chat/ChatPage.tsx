@@ -2,6 +2,7 @@ import { EditOutlined, MenuOutlined, MenuUnfoldOutlined } from "@ant-design/icon
 import { App, Button, Drawer, Result, Spin, Tooltip } from "antd";
 import { useEffect, useState } from "react";
 import { useLocation } from "wouter";
+import { useAssistants } from "../api/assistants";
 import { ApiError } from "../api/http";
 import { useModels } from "../api/queries";
 import { useTexts } from "../i18n";
@@ -63,7 +64,8 @@ function ChatColumn({ id, listShown, phone, onOpenList }: ColumnProps) {
   const { message: toast } = App.useApp();
   const [, navigate] = useLocation();
   const models = useModels();
-  const choice = useModelChoice(models.data);
+  const assistants = useAssistants();
+  const choice = useModelChoice(models.data, assistants.data);
   const [draftPrompt, setDraftPrompt] = useState<string | null>(null);
   const chat = useChat(id, choice.selectedFor(id));
   const { scroller, content, far, stick } = useStickToBottom(
@@ -135,13 +137,22 @@ function ChatColumn({ id, listShown, phone, onOpenList }: ColumnProps) {
           <div className={styles.scroller} ref={scroller}>
             <div ref={content} className={empty ? styles.filling : undefined}>
               {empty ? (
-                <Welcome onPrompt={setDraftPrompt} />
+                <Welcome
+                  onPrompt={setDraftPrompt}
+                  onAssistant={(assistant) => attempt(choice.choose(id, assistant))}
+                />
               ) : chat.conversation === undefined ? (
                 <div className={styles.middle}>
                   <Spin delay={250} aria-label={texts.common.loading} />
                 </div>
               ) : (
-                <Thread chat={chat} models={models.data} attempt={attempt} stick={stick} />
+                <Thread
+                  chat={chat}
+                  models={models.data}
+                  assistants={assistants.data}
+                  attempt={attempt}
+                  stick={stick}
+                />
               )}
             </div>
           </div>
@@ -151,6 +162,7 @@ function ChatColumn({ id, listShown, phone, onOpenList }: ColumnProps) {
             prompt={draftPrompt}
             onPromptTaken={() => setDraftPrompt(null)}
             models={models.data}
+            assistants={assistants.data}
             model={choice.selectedFor(id)}
             onModel={(model) => attempt(choice.choose(id, model))}
             writing={chat.writing}

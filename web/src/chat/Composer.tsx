@@ -2,7 +2,7 @@ import { ArrowDownOutlined, ArrowUpOutlined } from "@ant-design/icons";
 import { Sender, type SenderProps } from "@ant-design/x";
 import { Button, type GetRef, Tooltip } from "antd";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
-import type { Message, Model } from "../api/types";
+import type { AssistantInfo, Message, Model } from "../api/types";
 import { useTexts } from "../i18n";
 import { useMedia } from "../lib/useMedia";
 import { useSignedIn } from "../session/SignedIn";
@@ -16,6 +16,7 @@ interface ComposerProps {
   prompt: string | null;
   onPromptTaken: () => void;
   models: readonly Model[] | undefined;
+  assistants: readonly AssistantInfo[] | undefined;
   model: string | null;
   onModel: (model: string) => void;
   writing: Message | null;
@@ -102,7 +103,12 @@ export function Composer(props: ComposerProps) {
         suffix={false}
         footer={
           <div className={styles.tools}>
-            <ModelSelect models={props.models} value={props.model} onChange={props.onModel} />
+            <ModelSelect
+              models={props.models}
+              assistants={props.assistants}
+              value={props.model}
+              onChange={props.onModel}
+            />
             {writing !== null ? (
               <Tooltip title={texts.chat.stop}>
                 <Button

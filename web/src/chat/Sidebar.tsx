@@ -1,4 +1,4 @@
-import { EditOutlined, MenuFoldOutlined } from "@ant-design/icons";
+import { BookOutlined, EditOutlined, MenuFoldOutlined } from "@ant-design/icons";
 import { Button, Tooltip } from "antd";
 import { Link } from "wouter";
 import { useTexts } from "../i18n";
@@ -33,6 +33,10 @@ export function Sidebar({ current, onHide, onPick }: SidebarProps) {
       <Link href="/" className={styles.fresh} onClick={onPick}>
         <EditOutlined aria-hidden />
         {texts.chat.new}
+      </Link>
+      <Link href="/library" className={styles.way} onClick={onPick}>
+        <BookOutlined aria-hidden />
+        {texts.library.title}
       </Link>
       <ConversationList current={current} onPick={onPick} />
       <AccountMenu />

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "react";
-import type { Message, Model } from "../api/types";
+import type { AssistantInfo, Message, Model } from "../api/types";
 import { useTexts } from "../i18n";
+import { DocumentDrawer } from "../library/DocumentDrawer";
 import { AnswerMessage } from "./AnswerMessage";
 import styles from "./Thread.module.css";
 import { UserMessage } from "./UserMessage";
@@ -9,14 +10,16 @@ import type { Chat } from "./useChat";
 interface ThreadProps {
   chat: Chat;
   models: readonly Model[] | undefined;
+  assistants: readonly AssistantInfo[] | undefined;
   attempt: (action: Promise<void>) => Promise<boolean>;
   stick: () => void;
 }
 
 /** The visible way through the conversation. */
-export function Thread({ chat, models, attempt, stick }: ThreadProps) {
+export function Thread({ chat, models, assistants, attempt, stick }: ThreadProps) {
   const texts = useTexts();
   const busy = chat.writing !== null;
+  const [open, setOpen] = useState<string | null>(null);
   const regenerate = (answer: Message) => {
     stick();
     void attempt(chat.regenerate(answer));
@@ -39,14 +42,17 @@ export function Thread({ chat, models, attempt, stick }: ThreadProps) {
             busy={busy}
             last={index === chat.path.length - 1}
             model={models?.find(({ id }) => id === step.message.model)}
+            assistant={assistants?.find(({ id }) => id === step.message.model)}
             onShow={(sibling) => chat.show(step.message, sibling)}
             onRegenerate={() => regenerate(step.message)}
             onDone={chat.onDone}
             onRefused={chat.onRefused}
+            onOpen={setOpen}
           />
         ),
       )}
       <Announcer writing={busy} />
+      {open && <DocumentDrawer address={open} onClose={() => setOpen(null)} />}
     </section>
   );
 }

@@ -1,7 +1,7 @@
 import { useCallback } from "react";
 import { changeConversation } from "../api/console";
 import { keys, queryClient, useStoreConversation } from "../api/queries";
-import type { ConversationWithMessages, Model } from "../api/types";
+import type { AssistantInfo, ConversationWithMessages, Model } from "../api/types";
 import { setPreference, usePreferences } from "../lib/preferences";
 
 interface ModelChoice {
@@ -10,14 +10,18 @@ interface ModelChoice {
 }
 
 /**
- * Which model answers next: the conversation's own, for a new one the last one chosen in this browser, else the
+ * Which model or assistant answers next: the conversation's own, for a new one the last one chosen in this browser, else the
  * server's default.
  */
-export function useModelChoice(models: readonly Model[] | undefined): ModelChoice {
+export function useModelChoice(
+  models: readonly Model[] | undefined,
+  assistants: readonly AssistantInfo[] | undefined,
+): ModelChoice {
   const { model: remembered } = usePreferences();
   const store = useStoreConversation();
   const fallback =
     models?.find((model) => model.id === remembered)?.id ??
+    assistants?.find((assistant) => assistant.id === remembered)?.id ??
     models?.find((model) => model.default)?.id ??
     models?.[0]?.id ??
     null;

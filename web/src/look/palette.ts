@@ -18,6 +18,7 @@ export interface Palette {
   readonly onPine: string;
   readonly mist: string;
   readonly dawn: string;
+  readonly marked: string;
   readonly danger: string;
   readonly dangerGround: string;
   readonly codeKeyword: string;
@@ -41,6 +42,7 @@ export const light: Palette = {
   onPine: "#ffffff",
   mist: "#e7f0eb",
   dawn: "#e0662f",
+  marked: "#fbe7b5",
   danger: "#ad2f24",
   dangerGround: "#fbefec",
   codeKeyword: "#8a3d7c",
@@ -64,6 +66,7 @@ export const dark: Palette = {
   onPine: "#0d1a15",
   mist: "#1e2d27",
   dawn: "#f08a56",
+  marked: "#4c3f1c",
   danger: "#f19488",
   dangerGround: "#33201d",
   codeKeyword: "#d69acb",

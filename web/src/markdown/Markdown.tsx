@@ -6,13 +6,22 @@ import { safeAddress, splitBareLink } from "./links";
 import styles from "./Markdown.module.css";
 import { type Parsed, parseGrowing } from "./parse";
 
+interface MarkdownProps {
+  source: string;
+  growing: boolean;
+  /** What stands for a piece of text, where it is more than itself; the same function as long as that is the same. */
+  inText?: (text: string) => ReactNode;
+}
+
+const asItIs = (text: string): ReactNode => text;
+
 /**
  * A model's text as it was meant, and nothing more than text.
  *
  * The tree is turned into React elements by hand: raw HTML is shown as written, addresses are checked, and pictures
  * are never fetched (they would tell somebody else what is being read here). No HTML string is ever made.
  */
-export const Markdown = memo(function Markdown({ source, growing }: { source: string; growing: boolean }) {
+export const Markdown = memo(function Markdown({ source, growing, inText = asItIs }: MarkdownProps) {
   const texts = useTexts();
   const earlier = useRef<Parsed>(undefined);
   // When the text is complete it is parsed once as a whole: a link may be defined far below its use.
@@ -37,6 +46,7 @@ export const Markdown = memo(function Markdown({ source, growing }: { source: st
           definitions={definitions}
           topDepth={topDepth}
           texts={texts}
+          inText={inText}
         />
       ))}
     </div>
@@ -47,6 +57,7 @@ interface Context {
   readonly definitions: ReadonlyMap<string, Definition>;
   readonly topDepth: number;
   readonly texts: Texts;
+  readonly inText: (text: string) => ReactNode;
 }
 
 const BlockView = memo(
@@ -55,13 +66,15 @@ const BlockView = memo(
     definitions,
     topDepth,
     texts,
+    inText,
   }: Context & { source: string; node: RootContent }) {
-    return render(node, { definitions, topDepth, texts });
+    return render(node, { definitions, topDepth, texts, inText });
   },
   (before, after) =>
     before.source === after.source &&
     before.node.type === after.node.type &&
     before.texts === after.texts &&
+    before.inText === after.inText &&
     before.topDepth === after.topDepth &&
     before.definitions.size === after.definitions.size,
 );
@@ -121,7 +134,7 @@ function render(node: Nodes, context: Context): ReactNode {
     case "thematicBreak":
       return <hr />;
     case "text":
-      return node.value;
+      return context.inText(node.value);
     case "strong":
       return <strong>{children(node, context)}</strong>;
     case "emphasis":

@@ -2,10 +2,21 @@
 
 from fastapi import APIRouter
 
-from rixin.http.console import conversations, health, keys, models, session, users
+from rixin.http.console import (
+    assistants,
+    conversations,
+    documents,
+    health,
+    keys,
+    libraries,
+    models,
+    packs,
+    session,
+    users,
+)
 
 console_router = APIRouter()
-for part in (session, users, keys, models, conversations, health):
+for part in (session, users, keys, models, assistants, packs, libraries, documents, conversations, health):
     console_router.include_router(part.router)
 
 __all__ = ["console_router"]

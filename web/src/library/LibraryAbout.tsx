@@ -1,0 +1,30 @@
+import type { Library } from "../api/types";
+import { useFormats, useTexts } from "../i18n";
+import styles from "./Library.module.css";
+
+/** How much is in a Library, and how its reading stands. */
+export function LibraryAbout({ library }: { library: Library }) {
+  const texts = useTexts();
+  const { number, date } = useFormats();
+  const parts = [
+    texts.library.documents(library.documents, number(library.documents)),
+    texts.library.chunks(library.chunks, number(library.chunks)),
+    ...(library.read_at === null ? [] : [texts.library.readAt(date(library.read_at))]),
+  ];
+  return (
+    <span className={styles.about}>
+      {parts.map((part, index) => (
+        <span key={part}>
+          {index > 0 && " · "}
+          <span className={styles.fact}>{part}</span>
+        </span>
+      ))}
+      {library.waiting > 0 && (
+        <span className={styles.reading}> · {texts.library.waiting(library.waiting)}</span>
+      )}
+      {library.failed > 0 && (
+        <span className={styles.failed}> · {texts.library.failedCount(library.failed)}</span>
+      )}
+    </span>
+  );
+}
