@@ -3,15 +3,34 @@
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 from rixin.engines.protocol import Capabilities, Embeddings
-from rixin.engines.sentence_encoder import DIMENSIONS, MAX_TOKENS, SentenceEncoder
 from rixin.engines.wire import Cancel, Command, Embed, Generate, Load, Loaded, Outbox, Vectors, failed
 from rixin.errors import InvalidRequest, RixinError
 
 TURN_TOKENS = 4096  # about 0.1 s on one core
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors. Tokens come first, so that a long request can be cut into turns."""
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def max_tokens(self) -> int: ...
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Raises InvalidRequest for a text without a word, ContextLengthExceeded for one that is too long."""
+        ...
+
+    def vectors(self, tokens: Sequence[list[int]]) -> bytes:
+        """float32 little-endian rows of length 1."""
+        ...
 
 
 @dataclass
@@ -21,7 +40,7 @@ class _Job:
     done: int = 0
     rows: list[bytes] = field(default_factory=list)
 
-    def turn(self, encoder: SentenceEncoder) -> bool:
+    def turn(self, encoder: Encoder) -> bool:
         """Embed the next few texts; whether that was the last of them."""
         end, budget = self.done, TURN_TOKENS
         while end < len(self.tokens) and (budget > 0 or end == self.done):
@@ -31,17 +50,17 @@ class _Job:
         self.done = end
         return end == len(self.tokens)
 
-    def result(self) -> Vectors:
+    def result(self, dimensions: int) -> Vectors:
         count = sum(map(len, self.tokens))
-        return Vectors(self.id, Embeddings(vectors=b"".join(self.rows), dimensions=DIMENSIONS, tokens=count))
+        return Vectors(self.id, Embeddings(vectors=b"".join(self.rows), dimensions=dimensions, tokens=count))
 
 
-def serve(commands: Iterator[Command], outbox: Outbox) -> None:
+def serve(load: Load, commands: Iterator[Command], outbox: Outbox) -> None:
     """Answer until the commands end."""
-    encoder = SentenceEncoder()
+    encoder = _encoder(load)
     arrived: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(commands, arrived), daemon=True).start()
-    outbox.send(Loaded(Capabilities(embed=True, dimensions=DIMENSIONS, context_length=MAX_TOKENS)))
+    outbox.send(Loaded(Capabilities(embed=True, dimensions=encoder.dimensions, context_length=encoder.max_tokens)))
     jobs: deque[_Job] = deque()
     while True:
         while not jobs or not arrived.empty():
@@ -54,9 +73,19 @@ def serve(commands: Iterator[Command], outbox: Outbox) -> None:
                 jobs.append(job)
         job = jobs.popleft()
         if job.turn(encoder):
-            outbox.send(job.result())
+            outbox.send(job.result(encoder.dimensions))
         else:
             jobs.append(job)
+
+
+def _encoder(load: Load) -> Encoder:
+    if load.folder:
+        from rixin.engines.openvino_encoder import OpenVinoEncoder
+
+        return OpenVinoEncoder(Path(load.folder), load.threads)
+    from rixin.engines.sentence_encoder import SentenceEncoder
+
+    return SentenceEncoder()
 
 
 def _read(commands: Iterator[Command], arrived: "queue.SimpleQueue[Command | None]") -> None:
@@ -67,7 +96,7 @@ def _read(commands: Iterator[Command], arrived: "queue.SimpleQueue[Command | Non
         arrived.put(None)
 
 
-def _begun(command: Command, encoder: SentenceEncoder, outbox: Outbox) -> _Job | None:
+def _begun(command: Command, encoder: Encoder, outbox: Outbox) -> _Job | None:
     if isinstance(command, Load | Cancel):
         return None
     id = command.request.id if isinstance(command, Generate) else command.id

@@ -53,7 +53,7 @@ def _serve(load: Load, commands: Iterator[Command], outbox: Outbox) -> None:
     if load.kind == "embedder":
         from rixin.engines.embedder_worker import serve as serve_embedder
 
-        serve_embedder(commands, outbox)
+        serve_embedder(load, commands, outbox)
     else:
         from rixin.engines.openvino.serve import serve
 

