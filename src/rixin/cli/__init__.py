@@ -22,6 +22,7 @@ app.command("rixin.cli.models:app", name="models", help="Pull, list, show, verif
 app.command("rixin.cli.train:app", name="train", help="Train a model on your data.")
 app.command("rixin.cli.runs:app", name="runs", help="List, follow, pause, resume and cancel trainings.")
 app.command("rixin.cli.data:app", name="data", help="Check, add, show, list, pull and remove datasets.")
+app.command("rixin.cli.library:app", name="library", help="Make, fill, search and share Libraries of documents.")
 app.command("rixin.cli.evaluation:app", name="eval", help="Evaluate models on suites of questions.")
 app.command(
     "rixin.cli.compare:compare", name="compare", help="Is version B better than version A, and how sure is that?"

@@ -63,6 +63,6 @@ class AliasEmbedder:
 
 @cache
 def _sentence_tokens() -> Callable[[str], int]:
-    from rixin.engines.sentence_encoder import token_counter
+    from rixin.engines.sentence_tokens import token_counter
 
     return token_counter()
