@@ -2,6 +2,7 @@
 
 from rixin.assistants.tools.audit import ToolAudit, ToolCallRecord
 from rixin.assistants.tools.builtin import Calculator, LibrarySearch, Python
+from rixin.assistants.tools.choosing import choosing
 from rixin.assistants.tools.dates import Dates
 from rixin.assistants.tools.fence import DATA_RULE, fence, neutral
 from rixin.assistants.tools.running import Ask, Asked, Called, Limits, ToolEvent, refuse, run_tools
@@ -29,6 +30,7 @@ __all__ = [
     "ToolEvent",
     "ToolResult",
     "Toolbox",
+    "choosing",
     "fence",
     "neutral",
     "refuse",

@@ -23,7 +23,7 @@ from rixin.outgoing import Outgoing
 if TYPE_CHECKING:
     from mcp import Client
     from mcp.client._transport import TransportStreams
-    from mcp_types import CallToolResult
+    from mcp.types import CallToolResult
 
 START_S = 20.0
 AGAIN_S = 5.0  # a server that could not be reached is not tried more often than this

@@ -37,7 +37,7 @@ async def stdio(
 ]:
     """A transport for `mcp.Client`. Raises ToolFailed if the command can't be started."""
     from mcp.shared.message import SessionMessage
-    from mcp_types import jsonrpc_message_adapter
+    from mcp.types.jsonrpc import jsonrpc_message_adapter
 
     inherited = {key: value for key in _INHERITED if (value := os.environ.get(key)) is not None}
     try:
