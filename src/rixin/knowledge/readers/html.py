@@ -35,6 +35,7 @@ _BROKEN_LINE = re.compile(
     r"(?<=[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef])[ \t]*\n\s*(?=[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef])"
 )
 _BREAK = "\x1e"  # stands for <br> until spaces have been joined
+_MARKS = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>|</?[a-zA-Z!?][^<>]*>", re.I | re.S)
 _DEEPEST = 150
 _MAIN_SHARE = 0.3
 
@@ -61,9 +62,15 @@ def parse(data: bytes, declared: str | None = None) -> lxml_html.HtmlElement | N
     text = decode(data, declared).replace("\0", "")
     if not text.strip():
         return None
-    parser = lxml_html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
+    parser = lxml_html.HTMLParser(
+        encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=True
+    )  # without huge_tree, what lies deeper than 256 elements would be dropped in silence
     try:
         root = lxml_html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
+        if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
+            # Tags that nobody closed, thousands deep: what lies below has been left out. Its words are worth more.
+            words = _MARKS.sub(" ", text).replace("<", " ")
+            root = lxml_html.document_fromstring(f"<p>{words}".encode("utf-8", "replace"), parser=parser)
     except (etree.LxmlError, ValueError):
         return None
     return cast(lxml_html.HtmlElement, root)

@@ -1,5 +1,6 @@
 """From pieces of text at places on a page to blocks in the order they are read: columns, rows, tables, paragraphs."""
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -25,7 +26,7 @@ _BULLET = re.compile(
 )
 _ARTICLE = re.compile(r"第[一二三四五六七八九十百千零〇\d]{1,8}[编章节条款]")
 _BARE_MARK = re.compile(r"(?:[•●○■□▪◦‣·*–—-]|[(\[]?(?:[\dA-Z]{1,4}\.?)(?:\.\d+)*[.)\]]?)$")
-_DIGITS = re.compile(r"\d+")
+_DIGITS = re.compile(r"[0-9]{1,9}")
 _PAGE_NUMBER = re.compile(
     r"[-–—\s]*(?:page\s*|第\s*)?(?:\d{1,5}|[ivxlc]{1,7})(?:\s*(?:of|/|页\s*,?\s*共)\s*\d{1,5})?(?:\s*页)?[-–—\s]*", re.I
 )
@@ -73,23 +74,28 @@ def body_size(pages: Iterable[Page]) -> float:
 
 
 def without_running_lines(pages: Sequence[Page], body: float) -> list[Page]:
-    """Leaves out what stands, but for its numbers, at the same place at the top or foot of most pages.
+    """Leaves out what stands at the same place at the top or foot of most pages, the page's number aside.
 
     Only the outermost two lines of a page are looked at, none larger than the body's (as a chapter's title is), and
     only in documents of four pages and more.
     """
     if len(pages) < 4:
         return list(pages)
-    seen: Counter[tuple[str, int]] = Counter()
+    seen: Counter[tuple[str, ...]] = Counter()
     for page in pages:
-        seen.update({_running_key(page, line) for line in _outermost(page, body)})
+        seen.update({key for line in _outermost(page, body) for key in _running_keys(page, line)})
     # Left and right pages often differ.
     often = {key for key, count in seen.items() if count * 5 >= len(pages) * 2 and count >= 3}
     kept = []
     for page in pages:
-        dropped = {id(line) for line in _outermost(page, body) if _running_key(page, line) in often or _is_number(line)}
+        dropped = {
+            id(line)
+            for line in _outermost(page, body)
+            if _is_number(line) or not often.isdisjoint(_running_keys(page, line))
+        }
         lines = tuple(line for line in page.lines if id(line) not in dropped)
-        kept.append(Page(page.number, lines, page.height))
+        # What is all that a page has is no running line.
+        kept.append(Page(page.number, lines or page.lines, page.height))
     return kept
 
 
@@ -100,9 +106,15 @@ def _outermost(page: Page, body: float) -> list[tuple[Piece, ...]]:
     return top + foot
 
 
-def _running_key(page: Page, line: tuple[Piece, ...]) -> tuple[str, int]:
-    text = _DIGITS.sub("#", " ".join(piece.text for piece in line))
-    return text, round(line[0].top / max(page.height, 1.0) * 50)
+def _running_keys(page: Page, line: tuple[Piece, ...]) -> set[tuple[str, ...]]:
+    """What is the same on the pages where this is a running line: its place and words, each number in it being the same
+    or counting with the pages (which of them is left open). Others, of invoices say, make it a line of its own."""
+    text = " ".join(piece.text for piece in line)
+    place = str(round(line[0].top / max(page.height, 1.0) * 50))
+    numbers = [int(found) for found in _DIGITS.findall(text[:500])][:3]
+    ways = itertools.product(*[(f"={number}", f"+{number - page.number}") for number in numbers])
+    words = _DIGITS.sub("#", text)
+    return {(place, words, *way) for way in ways}
 
 
 def _is_number(line: tuple[Piece, ...]) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rixin.knowledge.documents import Block, BlockKind, Document
 from rixin.knowledge.readers.encoding import decode
+from rixin.knowledge.readers.plain import text_blocks
 from rixin.knowledge.readers.source import Source, clean, finish
 
 if TYPE_CHECKING:
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 MEDIA_TYPE = "text/markdown"
+DEEPEST = 100  # lists and quotes within each other; what lies deeper is not read
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.{0,20000}?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _FIELD = re.compile(r"""^(title|date|author|lang|description):[ \t]*(["']?)(.{1,300}?)\2[ \t]*$""", re.M)
-_CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)", re.S)
+_TICKS = re.compile("`+")
 _LINK = re.compile(
     r"!?\[((?:[^\[\]\\]|\\.){0,500})\](?:\([^()\s]{0,2000}(?:\([^()\s]{0,500}\)[^()\s]{0,500})?(?:\s+\"[^\"]{0,500}\")?\s*\)|\[[^\[\]]{0,200}\])"
 )
@@ -36,7 +38,8 @@ def read_markdown(source: Source) -> Document:
         text = text[found.end() :]
     title = fields.pop("title", "")
     language = fields.pop("lang", None)
-    return finish(source, _blocks(text), MEDIA_TYPE, title=title, language=language, metadata=fields)
+    blocks = list(_blocks(text)) or list(text_blocks(text))
+    return finish(source, blocks, MEDIA_TYPE, title=title, language=language, metadata=fields)
 
 
 @functools.cache
@@ -44,7 +47,7 @@ def _parser() -> "MarkdownIt":
     from markdown_it import MarkdownIt
 
     # What is inside a block stays as written, and parsing it would take three quarters of the time.
-    return MarkdownIt("commonmark", {"maxNesting": 20}).enable("table").disable("inline")
+    return MarkdownIt("commonmark", {"maxNesting": DEEPEST}).enable("table").disable("inline")
 
 
 def _blocks(text: str) -> Iterator[Block]:
@@ -97,10 +100,27 @@ def plain(text: str) -> str:
         return text
     parts = []
     end = 0
-    for code in _CODE.finditer(text):
-        parts += [_plain(text[end : code.start()]), code[0]]
-        end = code.end()
+    for start, stop in _code_spans(text):
+        parts += [_plain(text[end:start]), text[start:stop]]
+        end = stop
     return "".join([*parts, _plain(text[end:])])
+
+
+def _code_spans(text: str) -> Iterator[tuple[int, int]]:
+    """From a run of backticks to the next of the same length; a pattern for it would take the cube of the time."""
+    runs = [(found.start(), found.end()) for found in _TICKS.finditer(text)]
+    following: dict[int, int] = {}  # length → the nearest run of it further on
+    closing = [0] * len(runs)
+    for index in range(len(runs) - 1, -1, -1):
+        length = runs[index][1] - runs[index][0]
+        closing[index] = following.get(length, 0)
+        following[length] = index
+    index = 0
+    while index < len(runs):
+        if closing[index]:
+            yield runs[index][0], runs[closing[index]][1]
+            index = closing[index]
+        index += 1
 
 
 def _plain(text: str) -> str:

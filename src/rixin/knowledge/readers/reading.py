@@ -71,7 +71,9 @@ class Reading:
                 with self._lock:
                     if self._closed:
                         raise _stopped(name)
-                    worker = idle = idle or _Worker(self._limits)
+                    if idle is None or not idle.lives():
+                        idle = _Worker(self._limits)
+                    worker = idle
                     self._busy.add(worker)
                 return worker.read(file, Ask(name, ocr, size))
             except UnreadableDocument as error:
@@ -128,6 +130,12 @@ class _Worker:
         self._room = select.poll()
         self._room.register(self._to, select.POLLOUT)
         self.alive = True
+
+    def lives(self) -> bool:
+        """Whether it can be asked: the system may have ended it meanwhile, which is no fault of the next document."""
+        if self._process.poll() is not None:
+            self.kill()
+        return self.alive
 
     def read(self, file: BinaryIO, ask: Ask) -> Document:
         end = time.monotonic() + self._limits.seconds_in_all
