@@ -8,10 +8,16 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from rixin.assistants import Assistant
+from rixin.assistants.assistant import Title
+from rixin.engines import EngineKind
+from rixin.engines.fake import FakeEngine
+from rixin.http.console.uploads import Uploads
 from rixin.knowledge import MACHINE
+from rixin.models import Version
 from rixin.settings import Settings
-from rixin.workspace import Workspace, engine_kinds
-from served import PASSWORD, Served, serve_fake
+from rixin.workspace import Workspace
+from served import FAKE_VERSION, PASSWORD, Served, first_key, serve_fake, serve_workspace
 
 HANDBOOK = """# Rules of the house
 
@@ -32,6 +38,8 @@ NOTICE = "# 辞职\n\n第三十七条 劳动者提前三十日以书面形式通
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serve_fake(tmp_path_factory.mktemp("libraries")) as served:
+        # What is tried here is the way of documents and rights; vectors that mean something take seconds to load.
+        served.workspace.models.set_alias("embed", FAKE_VERSION)
         accounts = served.workspace.accounts
         for name in ("bob", "eve"):
             accounts.create_user(name, PASSWORD, "member")
@@ -91,8 +99,7 @@ def test_what_is_uploaded_is_read_found_and_opened_at_the_place(rules: str, bob:
     assert (library["documents"], library["waiting"], library["failed"]) == (2, 0, 0)
     assert library["read_at"] is not None
     found = bob.get(f"/api/libraries/{rules}/search", params={"question": "How many days of paid leave?"}).json()
-    hit = found["hits"][0]
-    assert "25 days" in hit["text"]
+    hit = next(one for one in found["hits"] if "25 days" in one["text"])
     assert hit["heading_path"][-1] == "Leave"
     assert hit["lexical_rank"] == 1
     part = bob.get(f"/api/libraries/{rules}/documents/{hit['document_id']}", params={"at": hit["start"]}).json()
@@ -100,7 +107,7 @@ def test_what_is_uploaded_is_read_found_and_opened_at_the_place(rules: str, bob:
     assert text[hit["start"] - part["start"] : hit["stop"] - part["start"]] == hit["text"]
     assert "table" in [block["kind"] for block in part["blocks"]]
     found = bob.get(f"/api/libraries/{rules}/search", params={"question": "解除勞動合同要提前多久"}).json()
-    assert "第三十七条" in found["hits"][0]["text"]
+    assert "第三十七条" in next(one["text"] for one in found["hits"] if one["lexical_rank"] == 1)
 
 
 def test_who_may_not_read_a_library_is_told_what_is_told_of_one_that_is_not_there(
@@ -228,21 +235,20 @@ def test_an_upload_is_bounded_and_its_name_is_only_a_name(admin: httpx2.Client, 
 
 
 def test_what_was_uploaded_before_the_server_went_down_is_read_when_it_is_back(tmp_path: Path) -> None:
-    with serve_fake(tmp_path) as served, served.browser() as admin:
-        admin.post("/api/libraries", json={"name": "later", "title": "Later"})
-        library = served.workspace.libraries.get("later", MACHINE)
-        uploads = served.server.config.app
-        assert uploads is not None
-        place = tmp_path.resolve() / "uploads" / library.id / "upl_0123"
-        place.mkdir(parents=True)
-        (place / "note.md").write_text("# Note\n\nWritten before the fall.")
-        served.workspace.libraries.add("later", [place.parent])
     settings = Settings.model_validate({"home": tmp_path})
-    from served import serve_workspace
-
+    kinds = {"embedder": EngineKind[Version](lambda _: FakeEngine(), counted=False)}
+    with Workspace(settings, kinds=kinds) as workspace:
+        first_key(workspace)
+        # As a server leaves it that is killed after an upload and before it is read.
+        uploads = Uploads(tmp_path, most_bytes=1 << 20)
+        library = workspace.libraries.create("later")
+        workspace.libraries.add("later", [uploads.prepared(library.id)])
+        upload = uploads.begin()
+        upload.write(b"# Note\n\nWritten before the fall.")
+        uploads.keep(upload, library.id, "note.md")
     with (
-        Workspace(settings, kinds={"embedder": engine_kinds(settings)["embedder"]}) as workspace,
-        serve_workspace(workspace, "", served.engine) as again,
+        Workspace(settings, kinds=kinds) as workspace,
+        serve_workspace(workspace, "", FakeEngine()) as again,
         again.browser() as admin,
     ):
         assert [one["title"] for one in settled(admin, "later")] == ["Note"]
@@ -277,11 +283,9 @@ def test_packs_are_the_administrators_business(admin: httpx2.Client, bob: httpx2
 
 
 def test_assistants_are_listed_for_those_who_may_talk_to_them(house: Served, bob: httpx2.Client) -> None:
-    from rixin.assistants import Assistant, Reader, Title
-
     house.workspace.assistants.save(
         Assistant(name="clerk", title=Title(zh="文员", en="Clerk"), libraries=("rules",)),
-        reader=Reader(user_id=None, admin=True),
+        reader=MACHINE,
     )
     listed = bob.get("/api/assistants").json()["data"]
     assert [(one["id"], one["title"]["zh"], one["libraries"]) for one in listed] == [

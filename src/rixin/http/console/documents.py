@@ -56,19 +56,18 @@ async def upload_document(
 ) -> Response:
     library = await run_sync(_changeable, house, name, person)
     form, upload = await read_form(request, "file", background.uploads.begin)
-    if not upload.bytes:
-        await run_sync(upload.discard)
-        raise InvalidRequest("The file is empty.", param="file")
 
     def keep() -> Uploaded:
-        kept = background.uploads.keep(upload, library.id, form.file_name or "file")
         try:
-            # The owner may: only what they upload is in this folder, which no path of theirs can leave.
-            house.libraries.add(name, [background.uploads.folder(library.id)], actor=MACHINE)
-        except NotFound:
-            background.uploads.remove_all(library.id)  # the Library was deleted meanwhile
+            if not upload.bytes:
+                raise InvalidRequest("The file is empty.", param="file")
+            # An owner may too: only what is uploaded lies in this folder. Before the file is there, so that one that
+            # was kept is always read. Raises NotFound if the Library was deleted meanwhile.
+            house.libraries.add(name, [background.uploads.prepared(library.id)], actor=MACHINE)
+        except BaseException:
+            upload.discard()
             raise
-        return kept
+        return background.uploads.keep(upload, library.id, form.file_name or "file")
 
     kept = await run_sync(keep)
     background.wake(library)

@@ -39,6 +39,12 @@ class Uploads:
         """Where a Library's uploads lie: one of its sources."""
         return self._home / library_id
 
+    def prepared(self, library_id: str) -> Path:
+        """The same folder, there."""
+        folder = self.folder(library_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def holds(self, library_id: str, location: str) -> bool:
         """Whether a document's location is that of an upload, there or gone."""
         return Path(location).is_relative_to(self.folder(library_id))
