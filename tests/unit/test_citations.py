@@ -126,6 +126,12 @@ def test_what_the_person_wrote_may_be_quoted() -> None:
     assert "出了事" in cited.text
 
 
+def test_a_fence_of_the_prompt_that_the_model_copies_is_a_mark() -> None:
+    cited = checked("<passage 2 | 劳动法>\n工资应当以货币形式按月支付。\n</passage 2>")
+    assert cited.text == "\n工资应当以货币形式按月支付[2]。\n"
+    assert checked("a < b，<p>x</p>").text == "a < b，<p>x</p>"
+
+
 def test_code_is_left_alone() -> None:
     code = '```python\nx[1] = "a string that is long"\n```\n用 `y[2]` 取值'
     assert checked(code).text == code
@@ -142,7 +148,7 @@ def test_an_annotation_leads_to_the_sentence_that_says_it() -> None:
 WORDS = st.sampled_from(
     ["消费者七日内退货", "工资按月支付", "。", "；", "\n", "[1]", "[2]", "【3】", "[9]", "[", "]", "“", "”", '"', "`",
      "```", " ", ".", "Employees are entitled to twenty days", "annual leave", "根据", "［1, 2］", "[资料2]", "1.",
-     "（", "）", "不得克扣或者无故拖欠劳动者的工资", "|", "#", "…", "<passage 1>"]
+     "（", "）", "不得克扣或者无故拖欠劳动者的工资", "|", "#", "…", "<passage 1>", "</passage", "<"]
 )  # fmt: skip
 TEXTS = st.one_of(st.lists(WORDS, max_size=25).map("".join), st.text(max_size=60))
 

@@ -30,6 +30,9 @@ _MARK = re.compile(
 _MAY_BE_MARK = re.compile(
     r"[\[【［]\s*(?:[资来出段料源处落]{0,2}|[passagedourc]{0,8})\s*#?[\d\s,，、;；\-–—资料passage]*", re.I
 )
+# Small models write the prompt's fences instead of marks.
+_FENCE = re.compile(r"<(/?)passage\s*(\d{1,3})?[^>\n]{0,200}>", re.I)
+_MAY_BE_FENCE = re.compile(r"<(?:/?(?:p(?:a(?:s(?:s(?:a(?:g(?:e[^>\n]{0,200})?)?)?)?)?)?)?)?", re.I)
 _QUOTES = {"“": "”", "「": "」", "『": "』", '"': '"'}
 _ENDS = "。！？!?；;\n"
 _CLOSERS = "”’」』）)*_"
@@ -118,6 +121,7 @@ class CitedText:
         while self._buffer:
             self._step(last=True)
         self._close()
+        self.notes += [Note(kind="unsupported_mark", at=self._length, text=written) for _, written in self._later]
         return "".join(self._shown[before:])
 
     def _step(self, *, last: bool) -> bool:
@@ -132,6 +136,8 @@ class CitedText:
             return True
         if first in _OPEN:
             return self._mark(last=last)
+        if first == "<":
+            return self._copied_fence(last=last)
         if self._ending and first in _CLOSERS and not self._marks:
             self._ending += first
             self._buffer = self._buffer[1:]
@@ -203,6 +209,20 @@ class CitedText:
         self._take(1)
         return True
 
+    def _copied_fence(self, *, last: bool) -> bool:
+        if found := _FENCE.match(self._buffer):
+            self._buffer = self._buffer[found.end() :]
+            if found[2] and not found[1]:
+                self._read(found[0], found[2])
+            return True
+        if not last and _MAY_BE_FENCE.fullmatch(self._buffer):
+            return False
+        if self._ending:
+            self._close()
+        self._settle()
+        self._take(1)
+        return True
+
     def _read(self, written: str, numbers: str) -> None:
         wanted: list[int] = []
         for part in re.split(r"[,，、;；]", numbers):
@@ -258,6 +278,10 @@ class CitedText:
     def _close(self) -> None:
         """The sentence is over: judge its marks, attach a passage if it has none, and show how it ended."""
         self._marks = self._later + self._marks
+        if not terms(self._sentence):  # an empty line: what stands before it is about what comes after
+            self._show(self._ending)
+            self._later, self._marks, self._ending, self._claim, self._sentence = self._marks, [], "", "", ""
+            return
         about = self._sentence if self._later or len(terms(self._claim)) < MIN_CLAIM_TERMS else self._claim
         if self._marks and self._judge(about):
             self._marked = True

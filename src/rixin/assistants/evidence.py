@@ -9,7 +9,7 @@ from msgspec import Struct
 
 _HAN_RUN = re.compile(r"[㐀-鿿々〇]+")
 _WORD = re.compile(r"[a-z0-9]+(?:[.,][0-9]+)*")
-_SENTENCE = re.compile(r"[^。！？!?；;\n]+[。！？!?；;]?")
+_SENTENCE = re.compile(r"[^。！？!?；;\n]+?(?:[。！？!?；;]|\.(?=\s)|(?=\n)|$)")
 # Words of grammar say nothing about what a text is about. Two-character Chinese ones only: terms are bigrams.
 _GRAMMAR = """
 a an and any are as at be been but by can could did do does for from had has have he her his how i if in into is it its
@@ -86,7 +86,7 @@ class Evidence:
 
     def comparable(self, claim: str, index: int) -> bool:
         """Whether claim and passage are in one script; words say nothing about a translation."""
-        return (han_share(claim) >= 0.3) == self._han[index]
+        return not terms(claim) or (han_share(claim) >= 0.3) == self._han[index]
 
     def holds(self, quote: str) -> list[int]:
         """The passages in which the quote occurs, white space, width and case aside."""
