@@ -203,8 +203,8 @@ def test_the_reader_can_open_no_file_no_connection_and_no_process() -> None:
 import socket, subprocess, sys
 from rixin.compute.walls import close_in
 layers = close_in((), {})
-tried = [lambda: open("/etc/passwd"), lambda: open("/tmp/rixin-written", "w"), lambda: socket.create_connection(("127.0.0.1", 9)),
-         lambda: subprocess.run(["true"])]
+tried = [lambda: open("/etc/passwd"), lambda: open("/tmp/rixin-written", "w"),
+         lambda: socket.create_connection(("127.0.0.1", 9)), lambda: subprocess.run(["true"])]
 for one in tried:
     try:
         one()

@@ -39,7 +39,8 @@ SEEDS = {
     "epub": made.epub({"a.xhtml": "<html><body><p>a</p></body></html>"}, title="T", language="en"),
     "html": b"<html><body><h1>a</h1><ul><li>b<pre>c</pre></ul><table><tr><td colspan=2>d<td>e</table>",
     "md": b"---\ntitle: a\n---\n# b\n\n- c\n  - d\n\n|a|b|\n|-|-|\n|1|2|\n\n```py\nx\n```\n> q\n\n<p>h</p>\n",
-    "eml": b"From: =?utf-8?q?a?=\nSubject: b\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=c\n\n--c\n\nd\n--c--",
+    "eml": b"From: =?utf-8?q?a?=\nSubject: b\nMIME-Version: 1.0\n"
+    b"Content-Type: multipart/mixed; boundary=c\n\n--c\n\nd\n--c--",
     "csv": b'a,b\n"1\n2",3\n',
     "rst": b"a\n===\n\nb\n",
     "gb.txt": "合同，劳动合同。".encode("gb18030"),
@@ -52,8 +53,7 @@ def check(content: bytes, name: str) -> None:
     try:
         document = read_source(Source(content, name, ocr=False))
     except UnreadableDocument as error:
-        assert error.where == name
-        assert error.message
+        assert (error.where, bool(error.message)) == (name, True)  # noqa: PT017 - it need not be raised
         return
     assert document.blocks
     assert document.title == document.title.strip() != ""
