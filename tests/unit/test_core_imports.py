@@ -29,7 +29,7 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 import {MODULES}
 from rixin.cli import main
-for command in ("train", "runs", "data", "eval", "compare", "gate", "gap", "arena", "models", "up"):
+for command in ("train", "runs", "data", "eval", "compare", "gate", "gap", "arena", "models", "library", "up"):
     try:
         main([command, "--help"])
     except SystemExit as end:

@@ -1,6 +1,7 @@
 """The index of one Library: LanceDB tables in a folder of its own, each state of which stays searchable."""
 
 import asyncio
+import hashlib
 import zlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from lancedb import AsyncConnection, AsyncTable
-    from lancedb.expr import Expr
     from lancedb.query import AsyncFTSQuery, AsyncVectorQuery
     from numpy.typing import NDArray
 
@@ -141,7 +141,7 @@ class Index:
         if DOCUMENTS not in await names(connection):
             return None
         table = await connection.open_table(DOCUMENTS)
-        found = await table.query().where(_equals("id", document_id)).select(["body"]).limit(1).to_arrow()
+        found = await table.query().where(_one_of("id", [document_id])).select(["body"]).limit(1).to_arrow()
         return unpacked(found["body"][0].as_py()) if len(found) else None
 
     async def drop_all_but(self, tables: set[str]) -> None:
@@ -292,25 +292,12 @@ async def names(connection: "AsyncConnection") -> list[str]:
 
 
 def fact(key: str, value: str) -> str:
-    """One field of metadata as it is filtered by."""
-    return msgspec.json.encode([key, value]).decode()
+    """One field of metadata as it is filtered by: a hash of it, in which there is nothing to be quoted."""
+    return hashlib.sha256(msgspec.json.encode([key, value])).hexdigest()[:32]
 
 
-def _condition(filters: Mapping[str, str]) -> "Expr | None":
-    """Built from values, not from text, so that no value can be taken for a part of the condition."""
-    from lancedb.expr import col, func, lit
-
-    wanted = None
-    for key, value in filters.items():
-        has = func("array_has", col("facts"), lit(fact(key, value)))
-        wanted = has if wanted is None else wanted & has
-    return wanted
-
-
-def _equals(column: str, value: str) -> "Expr":
-    from lancedb.expr import col, lit
-
-    return col(column) == lit(value)
+def _condition(filters: Mapping[str, str]) -> str | None:
+    return " AND ".join(f"array_has(facts, '{fact(*one)}')" for one in filters.items()) or None
 
 
 def _one_of(column: str, ids: Sequence[str]) -> str:
@@ -320,7 +307,7 @@ def _one_of(column: str, ids: Sequence[str]) -> str:
 
 
 async def _found(
-    query: "AsyncVectorQuery | AsyncFTSQuery", wanted: "Expr | None", score: str, depth: int
+    query: "AsyncVectorQuery | AsyncFTSQuery", wanted: str | None, score: str, depth: int
 ) -> tuple[Candidate, ...]:
     if depth == 0:
         return ()

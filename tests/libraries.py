@@ -1,0 +1,36 @@
+"""A Library to test with: real LanceDB, and vectors that are made of a text's own characters."""
+
+import asyncio
+import hashlib
+from array import array
+from collections.abc import Callable, Sequence
+
+from rixin.engines import Embeddings
+
+DIMENSIONS = 32
+
+
+class LetterEmbedder:
+    """Counts characters into a few places, so that texts that share them are near."""
+
+    def __init__(self, version: str = "letters1", delay_s: float = 0.0) -> None:
+        self.version = version
+        self.delay_s = delay_s
+        self.asked: list[str] = []
+
+    def current(self) -> str:
+        return self.version
+
+    def counter(self, version: str) -> Callable[[str], int]:
+        return len
+
+    async def embed(self, version: str, texts: Sequence[str]) -> Embeddings:
+        self.asked += [version] * len(texts)
+        await asyncio.sleep(self.delay_s)
+        rows = array("f")
+        for text in texts:
+            row = [0.01] * DIMENSIONS
+            for letter in text:
+                row[hashlib.sha256(f"{version}{letter}".encode()).digest()[0] % DIMENSIONS] += 1
+            rows.extend(row)
+        return Embeddings(vectors=rows.tobytes(), dimensions=DIMENSIONS, tokens=sum(map(len, texts)))
