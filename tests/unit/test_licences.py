@@ -36,7 +36,7 @@ MEANINGS = {
     "OSI Approved :: Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
     "MIT License": "MIT",
-    "BSD-3-Clause, Apache-2.0, dependency licenses": "Apache-2.0",  # pypdfium2, and PDFium with what it holds: all permissive
+    "BSD-3-Clause, Apache-2.0, dependency licenses": "Apache-2.0",  # pypdfium2; PDFium's too are permissive
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
 
