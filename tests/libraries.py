@@ -6,6 +6,8 @@ from array import array
 from collections.abc import Callable, Sequence
 
 from rixin.engines import Embeddings
+from rixin.knowledge.embedding import Purpose
+from rixin.knowledge.ranking import CosineScale
 
 DIMENSIONS = 32
 
@@ -18,13 +20,19 @@ class LetterEmbedder:
         self.delay_s = delay_s
         self.asked: list[str] = []
 
-    def current(self) -> str:
+    def current(self, wanted: str | None) -> str:
         return self.version
 
     def counter(self, version: str) -> Callable[[str], int]:
         return len
 
-    async def embed(self, version: str, texts: Sequence[str]) -> Embeddings:
+    def limit(self, version: str) -> int:
+        return 1000
+
+    def scale(self, version: str) -> CosineScale:
+        return CosineScale()
+
+    async def embed(self, version: str, texts: Sequence[str], purpose: Purpose) -> Embeddings:
         self.asked += [version] * len(texts)
         await asyncio.sleep(self.delay_s)
         rows = array("f")

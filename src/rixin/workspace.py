@@ -48,7 +48,7 @@ class Workspace:
         self.assistants = Assistants(self.database)
         self.engines = EnginePool(engine_kinds(settings) if kinds is None else kinds, max_engines=settings.max_engines)
         self.libraries = Libraries(self.database, settings.home, AliasEmbedder(self.models, self.engines))
-        self.packs = Packs(self.libraries, self.assistants, self.models.blobs)
+        self.packs = Packs(self.libraries, self.assistants, self.models)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[Self]:

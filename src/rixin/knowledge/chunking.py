@@ -74,11 +74,24 @@ def chunk(document: Document, count_tokens: Count, max_tokens: int = MAX_TOKENS)
     ]
 
 
-def indexed_text(title: str, chunk: Chunk) -> str:
-    """What search sees of a chunk: the title and headings it stands under, a table's head, and its text."""
-    path = [title, *(heading for heading in chunk.heading_path if heading != title)]
+def indexed_text(title: str, chunk: Chunk, text: str | None = None) -> str:
+    """What search sees of a chunk: the title and headings it stands under, a table's head, and its text or a part."""
+    above = (heading for heading in chunk.heading_path if heading != title and not chunk.text.startswith(heading))
+    path = [title, *above]
     context = " ".join(" ".join(path).split())[:LONGEST_CONTEXT]
-    return "\n".join(part for part in (context, chunk.lead, chunk.text) if part)
+    return "\n".join(part for part in (context, chunk.lead, chunk.text if text is None else text) if part)
+
+
+def parts(text: str, count_tokens: Count, max_tokens: int) -> list[str]:
+    """A text in pieces of whole sentences, each of at most `max_tokens` where a sentence allows that.
+
+    None of a text that is no longer than that.
+    """
+    if _fits(text, count_tokens, max_tokens):
+        return []
+    units = _units(text, (0, len(text)), [_SENTENCE, _CLAUSE], count_tokens, max_tokens)
+    spans = _packed(units, text, count_tokens, max_tokens)
+    return [part for start, stop in spans if (part := text[start:stop].strip())]
 
 
 def _pieces(document: Document, count: Count, limit: int) -> Iterator[_Piece]:

@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session
 from rixin.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from rixin.knowledge.documents import Document
 from rixin.knowledge.embedding import Embedder
-from rixin.knowledge.index import Index, Place
+from rixin.knowledge.index import Centres, Index, Place
 from rixin.knowledge.ingest import Feed, Ingest, Ingested, IngestProgress, latest_version
+from rixin.knowledge.matrix import Matrices
 from rixin.knowledge.rights import MACHINE, Reader, may_change, readable
 from rixin.knowledge.search import Found, Shelf, search
 from rixin.knowledge.sources import files_of, given, reason
@@ -89,6 +90,7 @@ class Libraries:
         self._root = home / "index"
         self._embedder = embedder
         self._indexes: dict[str, Index] = {}
+        self._matrices = Matrices()
 
     def create(
         self,
@@ -97,9 +99,11 @@ class Libraries:
         actor: Reader = MACHINE,
         description: str = "",
         visibility: Visibility = "named",
+        embedder: str | None = None,
         filters: Mapping[str, str] = {},
     ) -> Library:
-        """A new Library that its maker owns; `filters` narrow every search in it that does not say otherwise.
+        """A new Library that its maker owns. `embedder` is a model's name, None takes the alias `embed`;
+        `filters` narrow every search in it that does not say otherwise.
 
         Raises InvalidRequest, Conflict if the name is taken.
         """
@@ -119,6 +123,7 @@ class Libraries:
                 description=description,
                 owner_id=actor.user_id,
                 visibility=_visibility(visibility),
+                embedder=embedder,
                 filters=dict(filters) or None,
             )
             session.add(row)
@@ -158,6 +163,15 @@ class Libraries:
         """Who may read it: `everyone` who has an account, or only those `named`. Raises NotFound, PermissionDenied."""
         with self._database.write() as session:
             self._changeable(session, name, actor).visibility = _visibility(visibility)
+
+    def set_embedder(self, name: str, embedder: str | None, *, actor: Reader = MACHINE) -> None:
+        """Let the next ingest make a new index with this model, beside the old one. Raises NotFound, PermissionDenied.
+
+        ModelNotFound if there is no such model.
+        """
+        self._embedder.current(embedder)
+        with self._database.write() as session:
+            self._changeable(session, name, actor).embedder = embedder
 
     def grant(self, name: str, user_id: str, *, actor: Reader = MACHINE) -> None:
         """Let this person read it. Raises NotFound, PermissionDenied."""
@@ -237,7 +251,7 @@ class Libraries:
                     problems.append(f"{error.where}: {reason(error)}")
                     continue
                 feeds.append(Feed(source.id, items, len(items)))
-            return await self._ingest(row.id, report).run(feeds, problems)
+            return await self._ingest(row, report).run(feeds, problems)
 
     async def add_documents(
         self,
@@ -260,7 +274,7 @@ class Libraries:
                 if not there:
                     there = [LibrarySourceRow(id=new_id("src"), library_id=row.id, kind="given", location=source)]
                     session.add_all(there)
-            return await self._ingest(row.id, report).run([Feed(there[0].id, given(documents))])
+            return await self._ingest(row, report).run([Feed(there[0].id, given(documents))])
 
     def documents(self, name: str, reader: Reader, *, as_of: int | None = None) -> tuple[LibraryDocument, ...]:
         """What the Library has, by location, with what could not be read. Raises NotFound."""
@@ -327,6 +341,7 @@ class Libraries:
                 Place(found.table_name, found.table_version),
                 found.number,
                 found.embedder,
+                Centres(found.centre, found.question_centre),
                 row.filters or {},
             )
             for row, found in versions
@@ -413,10 +428,10 @@ class Libraries:
         )
 
     def _index(self, library_id: str) -> Index:
-        return self._indexes.setdefault(library_id, Index(self._root / library_id))
+        return self._indexes.setdefault(library_id, Index(self._root / library_id, self._matrices))
 
-    def _ingest(self, library_id: str, report: Callable[[IngestProgress], None]) -> Ingest:
-        return Ingest(self._database, library_id, self._index(library_id), self._embedder, report)
+    def _ingest(self, row: LibraryRow, report: Callable[[IngestProgress], None]) -> Ingest:
+        return Ingest(self._database, row.id, self._index(row.id), self._embedder, row.embedder, report)
 
     @asynccontextmanager
     async def _writing(self, row: LibraryRow) -> AsyncGenerator[None]:

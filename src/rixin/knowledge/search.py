@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from rixin.errors import InvalidRequest
 from rixin.knowledge.embedding import Embedder
-from rixin.knowledge.index import Candidate, Candidates, Index, Place
-from rixin.knowledge.ranking import DEPTH, Fused, confidence, fuse
-from rixin.knowledge.terms import query_terms
+from rixin.knowledge.index import Candidate, Candidates, Centres, Index, Place
+from rixin.knowledge.ranking import DEPTH, CosineScale, Fused, confidence, fuse
+from rixin.knowledge.terms import query_terms, simplified
 
 ANY = "*"
 
@@ -58,6 +58,7 @@ class Shelf:
     place: Place
     number: int
     embedder: str
+    centres: Centres
     filters: Mapping[str, str]
 
 
@@ -68,21 +69,25 @@ async def search(
     if not question.strip():
         raise InvalidRequest("The question is empty.", param="question")
     versions = sorted({shelf.embedder for shelf in shelves})
-    made = await asyncio.gather(*(embedder.embed(version, [question]) for version in versions))
+    made = await asyncio.gather(*(embedder.embed(version, [simplified(question)], "query") for version in versions))
     terms = query_terms(question)
     vectors = {version: one.vectors for version, one in zip(versions, made, strict=True)}
     found = await asyncio.gather(
         *(
-            shelf.index.search(shelf.place, terms, vectors[shelf.embedder], _wanted(shelf, filters), DEPTH)
+            shelf.index.search(
+                shelf.place, terms, vectors[shelf.embedder], shelf.centres, _wanted(shelf, filters), DEPTH
+            )
             for shelf in shelves
         )
     )
     lexical = _pooled(found, "lexical")
     nearest = _pooled(found, "nearest")
-    best = fuse([one.chunk_id for one in lexical], [one.chunk_id for one in nearest])[:limit]
-    cosines = {one.chunk_id: one.score for one in nearest}
+    best = fuse(*([(one.chunk_id, one.score) for one in ranked] for ranked in (lexical, nearest)))[:limit]
     hits = await asyncio.gather(
-        *(_hits(shelf, candidates, best, cosines) for shelf, candidates in zip(shelves, found, strict=True))
+        *(
+            _hits(shelf, candidates, best, vectors[shelf.embedder], embedder.scale(shelf.embedder))
+            for shelf, candidates in zip(shelves, found, strict=True)
+        )
     )
     places = {one.chunk_id: at for at, one in enumerate(best)}
     return tuple(sorted((hit for some in hits for hit in some), key=lambda hit: places[hit.chunk_id]))
@@ -92,10 +97,12 @@ def _wanted(shelf: Shelf, filters: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in {**shelf.filters, **filters}.items() if value != ANY}
 
 
-async def _hits(shelf: Shelf, candidates: Candidates, best: Sequence[Fused], cosines: Mapping[str, float]) -> list[Hit]:
+async def _hits(
+    shelf: Shelf, candidates: Candidates, best: Sequence[Fused], vector: bytes, scale: CosineScale
+) -> list[Hit]:
     rows = {one.chunk_id: one.row for one in (*candidates.lexical, *candidates.nearest)}
     mine = [one for one in best if one.chunk_id in rows]
-    found = await shelf.index.rows(shelf.place, [rows[one.chunk_id] for one in mine])
+    found = await shelf.index.rows(shelf.place, [rows[one.chunk_id] for one in mine], vector, shelf.centres)
     return [
         Hit(
             chunk_id=one.chunk_id,
@@ -108,7 +115,7 @@ async def _hits(shelf: Shelf, candidates: Candidates, best: Sequence[Fused], cos
             stop=row.stop,
             page=row.page,
             score=one.score,
-            confidence=confidence(cosines.get(one.chunk_id)),
+            confidence=confidence(row.cosine, scale),
             lexical_rank=one.lexical_rank,
             vector_rank=one.vector_rank,
             metadata=row.metadata,

@@ -37,7 +37,13 @@ def query_terms(question: str) -> str:
 
 def normal(text: str) -> str:
     """Of one form (NFKC), in lower case, traditional characters as simplified ones."""
-    return unicodedata.normalize("NFKC", _simplifier().convert(unicodedata.normalize("NFKC", text))).lower()
+    return unicodedata.normalize("NFKC", simplified(text)).lower()
+
+
+def simplified(text: str) -> str:
+    """Of one form (NFKC), traditional characters as simplified ones; what embedders see."""
+    found: str = _simplifier().convert(unicodedata.normalize("NFKC", text))
+    return found
 
 
 def _pairs(run: str) -> list[str]:

@@ -39,7 +39,8 @@ class PackageSource(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class CatalogueEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model. `description` is by language (`zh`, `en`); `sources` are tried in their order.
 
-    An embedder may want a word before what is looked for (`query_prefix`) and before what is searched.
+    An embedder may want a word before what is looked for (`query_prefix`) and before what is searched; at the cosine
+    `even_cosine` a text is as likely an answer as not, and `cosine_scale` is how quickly that changes around it.
     """
 
     name: str
@@ -56,6 +57,8 @@ class CatalogueEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     default: bool = False
     query_prefix: str = ""
     passage_prefix: str = ""
+    even_cosine: float | None = None
+    cosine_scale: float | None = None
 
 
 @cache

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from rixin.errors import HashMismatch, InvalidRequest, ModelNotFound
 from rixin.models.blobs import hash_file, mismatch
+from rixin.models.catalogue import CatalogueEntry
 from rixin.models.facts import Facts, read_facts
 from rixin.models.importer import prepare
 from rixin.models.progress import Reporter, silent
@@ -243,10 +244,18 @@ def _version(reference: Reference, version_id: str, pulled: Pulled, facts: Facts
         template_hash=facts.template_hash,
         card=card,
         folder=f"models/{version_id}",
-        config={"query_prefix": entry.query_prefix, "passage_prefix": entry.passage_prefix}
-        if entry and entry.passage_prefix
-        else {},
+        config=_embedder_config(entry) if entry else {},
     )
+
+
+def _embedder_config(entry: CatalogueEntry) -> dict[str, object]:
+    found = {
+        "query_prefix": entry.query_prefix,
+        "passage_prefix": entry.passage_prefix,
+        "even_cosine": entry.even_cosine,
+        "cosine_scale": entry.cosine_scale,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _name_of(reference: Reference) -> str:

