@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 # What the best by words gets beside its cosine; others in proportion. On two sets of questions of law every weight from
-# 0.08 to 0.15 was better than either way alone, and than fusing by ranks (RRF): 0.64 of the articles were among the first
-# five, 0.49 by ranks.
+# 0.08 to 0.15 was better than either way alone, and than fusing by ranks (RRF): 0.64 of the articles were among the
+# first five, 0.49 by ranks.
 LEXICAL_WEIGHT = 0.1
 DEPTH = 400  # candidates of each kind
 CLAUSE = 40  # characters
