@@ -97,6 +97,29 @@ def test_an_answer_s_marks_open_their_places(open_page: Opener, house: Served) -
     expect(finished(page).get_by_role("link", name=re.compile("^Source 1:")).first).to_be_visible()
 
 
+def test_a_file_can_be_attached_to_a_chat_and_asked_about(open_page: Opener, house: Served, tmp_path: Path) -> None:
+    note = tmp_path / "note.md"
+    note.write_text("# Canteen\n\nThe canteen of the house opens at eleven and closes at three.")
+    page = open_page(at=house)
+    box = page.get_by_role("textbox", name="Your message")
+    box.fill("When does the canteen open?")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Attach documents").click()
+    chooser.value.set_files([note])
+    expect(page).to_have_url(re.compile("/c/"))
+    attached = page.get_by_role("list", name="Attachments").get_by_role("listitem")
+    expect(attached).to_have_text("note.md", timeout=20_000)  # without a word of its state: it is read
+    expect(box).to_have_value("When does the canteen open?")
+    house.engine.reply = "The canteen of the house opens at eleven [1]."
+    box.press("Enter")
+    answer = finished(page)
+    answer.get_by_role("link", name=re.compile("^Source 1:")).first.click()
+    expect(page.get_by_role("dialog").locator("mark").first).to_contain_text("opens at eleven")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Take note.md away").click()
+    expect(attached).to_have_count(0)
+
+
 def test_libraries_can_be_used_with_the_keyboard_and_read_aloud(open_page: Opener, house: Served) -> None:
     from axe_playwright_python.sync_playwright import Axe
 

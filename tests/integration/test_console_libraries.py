@@ -291,3 +291,37 @@ def test_assistants_are_listed_for_those_who_may_talk_to_them(house: Served, bob
     assert [(one["id"], one["title"]["zh"], one["libraries"]) for one in listed] == [
         ("assistant:clerk", "文员", ["rules"])
     ]
+
+
+def test_what_is_attached_to_a_conversation_is_its_owners_alone_and_goes_with_it(
+    house: Served, admin: httpx2.Client, bob: httpx2.Client
+) -> None:
+    conversation = bob.post("/api/conversations", json={}).json()["id"]
+    address = f"/api/conversations/{conversation}/attachments"
+    assert bob.get(address).json()["data"] == []
+    assert bob.post(address, files={"file": ("handbook.md", HANDBOOK.encode())}).status_code == 201
+    for _ in range(300):
+        [attached] = bob.get(address).json()["data"]
+        if attached["state"] == "read":
+            break
+        time.sleep(0.1)
+    question = {"parent_id": None, "content": "How many days of paid leave are there after a year?"}
+    house.engine.reply = "Who has been here for a year has 25 days of paid leave [1]."
+    asked = bob.post(f"/api/conversations/{conversation}/messages", json=question).json()
+    bob.get(f"/api/conversations/{conversation}/messages/{asked['answer']['id']}/stream")
+    answer = bob.get(f"/api/conversations/{conversation}").json()["messages"][-1]
+    [citation] = answer["annotations"]
+    assert "25 days" in citation["quote"]
+    library = f"conversation-{conversation}"
+    opened = f"/api/libraries/{library}/documents/{citation['document_id']}"
+    assert bob.get(opened).status_code == 200
+    # Conversations are nobody else's, administrators included.
+    assert admin.get(address).status_code == 404
+    for path in (opened, f"/api/libraries/{library}", f"/api/libraries/{library}/search?question=leave"):
+        assert admin.get(path).status_code == 404, path
+    assert admin.delete(f"/api/libraries/{library}").status_code == 404
+    assert library not in [one["name"] for one in admin.get("/api/libraries").json()["data"]]
+    assert admin.post("/api/libraries", json={"name": "conversation-x"}).status_code == 400
+    assert bob.delete(f"/api/conversations/{conversation}").status_code == 204
+    assert library not in [one.name for one in house.workspace.libraries.list(MACHINE)]
+    assert bob.get(opened).status_code == 404

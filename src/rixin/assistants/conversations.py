@@ -1,5 +1,7 @@
 """Conversations and their messages, each open to its owner alone."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
@@ -54,6 +56,11 @@ class Conversations:
         """Raises NotFound."""
         with self._database.read() as session:
             return conversation_of(_owned(session, owner_id, conversation_id))
+
+    def existing(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids that are conversations, whoever's."""
+        with self._database.read() as session:
+            return set(session.scalars(select(ConversationRow.id).where(ConversationRow.id.in_(list(ids)))))
 
     def messages(self, owner_id: str, conversation_id: str) -> list[Message]:
         """The whole tree, in the order in which it was made."""

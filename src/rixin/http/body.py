@@ -18,7 +18,8 @@ from rixin.http.errors import plain_error
 
 ANONYMOUS_LIMIT = 64 << 10
 SILENCE_S = 30.0
-FORMS = re.compile(r"/v1/files|/api/libraries/[^/]+/documents")  # a POST there is multipart/form-data, not JSON
+# A POST there is multipart/form-data, not JSON.
+FORMS = re.compile(r"/v1/files|/api/libraries/[^/]+/documents|/api/conversations/[^/]+/attachments")
 
 _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _PLACE = re.compile(r" - at (?:`key` in )?`\$\.?(.*)`$")

@@ -12,6 +12,7 @@ export const libraryKeys = {
   one: (name: string) => ["libraries", name],
   documents: (name: string) => ["libraries", name, "documents"],
   document: (name: string, id: string, at: number) => ["libraries", name, "document", id, at],
+  attachments: (conversation: string) => ["attachments", conversation],
   search: (name: string, question: string) => ["libraries", name, "search", question],
 } as const;
 
@@ -89,16 +90,45 @@ export async function deleteDocument(name: string, id: string): Promise<void> {
   await data(client.DELETE("/api/libraries/{name}/documents/{document_id}", { params: { path } }));
 }
 
+export const useAttachments = (conversation: string | null) =>
+  useQuery({
+    queryKey: libraryKeys.attachments(conversation ?? ""),
+    queryFn: async () =>
+      (
+        await data(
+          client.GET("/api/conversations/{conversation_id}/attachments", {
+            params: { path: { conversation_id: conversation ?? "" } },
+          }),
+        )
+      ).data,
+    enabled: conversation !== null,
+    refetchInterval: ({ state }) => (state.data?.some(isUnread) ? READING_MS : false),
+  });
+
+export function isUnread({ state }: DocumentInfo): boolean {
+  return state === "waiting" || state === "reading";
+}
+
+export async function detach(conversation: string, id: string): Promise<void> {
+  const path = { conversation_id: conversation, document_id: id };
+  await data(
+    client.DELETE("/api/conversations/{conversation_id}/attachments/{document_id}", { params: { path } }),
+  );
+}
+
+export const libraryDocuments = (name: string) => `/api/libraries/${encodeURIComponent(name)}/documents`;
+export const attachmentsOf = (conversation: string) => `/api/conversations/${conversation}/attachments`;
+
 /** Send a file; `onProgress` gets the share that is sent. `fetch` can't tell that, so it is the older way. */
 export function uploadDocument(
-  name: string,
+  address: string,
   file: File,
   onProgress: (share: number) => void,
   signal: AbortSignal,
 ): Promise<DocumentInfo> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", `/api/libraries/${encodeURIComponent(name)}/documents`);
+    request.open("POST", address);
     const token = csrfToken();
     if (token !== null) request.setRequestHeader("X-CSRF-Token", token);
     request.responseType = "json";

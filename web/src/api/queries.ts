@@ -1,6 +1,7 @@
 import {
   type InfiniteData,
   QueryClient,
+  replaceEqualDeep,
   useInfiniteQuery,
   useQuery,
   useQueryClient,
@@ -67,6 +68,11 @@ export const useConversation = (id: string | null) =>
     enabled: id !== null,
     // Another window, or the server's own end of an answer, may have changed it.
     staleTime: 0,
+    structuralSharing: (held, fresh) =>
+      replaceEqualDeep(
+        held,
+        keepFinished(held as ConversationWithMessages | undefined, fresh as ConversationWithMessages),
+      ),
     retry: (failures, error) =>
       failures < 2 && !(error instanceof ApiError) && !(error instanceof Unreachable),
   });
@@ -74,6 +80,23 @@ export const useConversation = (id: string | null) =>
 export const useKeys = () => useQuery({ queryKey: keys.apiKeys, queryFn: api.listKeys });
 
 export const useUsers = () => useQuery({ queryKey: keys.users, queryFn: api.listUsers });
+
+/**
+ * A conversation that was fetched may be older than what its streams have told since: an answer that is finished here
+ * stays so, or it would seem to be written for ever.
+ */
+export function keepFinished(
+  held: ConversationWithMessages | undefined,
+  fresh: ConversationWithMessages,
+): ConversationWithMessages {
+  const finished = new Map(
+    held?.messages.filter(({ status }) => status !== "generating").map((message) => [message.id, message]),
+  );
+  const messages = fresh.messages.map((message) =>
+    message.status === "generating" ? (finished.get(message.id) ?? message) : message,
+  );
+  return { ...fresh, messages };
+}
 
 /** Put messages into a conversation that is already here: new ones at the end, known ones in their place. */
 export function withMessages(

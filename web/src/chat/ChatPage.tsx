@@ -169,6 +169,8 @@ function ChatColumn({ id, listShown, phone, onOpenList }: ColumnProps) {
             far={far}
             onToLatest={stick}
             onStop={(answer) => attempt(chat.stop(answer))}
+            onBegin={chat.begin}
+            onBegun={(fresh) => navigate(`/c/${fresh}`)}
             onSend={async (text) => {
               stick();
               return attempt(chat.send(text));

@@ -1,4 +1,4 @@
-import { ArrowDownOutlined, ArrowUpOutlined } from "@ant-design/icons";
+import { ArrowDownOutlined, ArrowUpOutlined, PaperClipOutlined } from "@ant-design/icons";
 import { Sender, type SenderProps } from "@ant-design/x";
 import { Button, type GetRef, Tooltip } from "antd";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
@@ -6,9 +6,11 @@ import type { AssistantInfo, Message, Model } from "../api/types";
 import { useTexts } from "../i18n";
 import { useMedia } from "../lib/useMedia";
 import { useSignedIn } from "../session/SignedIn";
+import { Attachments } from "./Attachments";
 import styles from "./Composer.module.css";
 import { readDraft, writeDraft } from "./drafts";
 import { ModelSelect } from "./ModelSelect";
+import { useAttaching } from "./useAttaching";
 
 interface ComposerProps {
   id: string | null;
@@ -23,6 +25,10 @@ interface ComposerProps {
   far: boolean;
   onToLatest: () => void;
   onStop: (answer: Message) => Promise<boolean>;
+  /** Begin the conversation if it has not begun; gives its id. Raises what the server or the network raised. */
+  onBegin: () => Promise<string>;
+  /** The conversation has begun with something attached: go to its own page. */
+  onBegun: (id: string) => void;
   /** Whether the message was taken; one that was not stays in the box. */
   onSend: (text: string) => Promise<boolean>;
 }
@@ -37,7 +43,16 @@ export function Composer(props: ComposerProps) {
   const [text, setText] = useState(() => readDraft(user.id, id));
   const [busy, setBusy] = useState(false);
   const [stopping, setStopping] = useState<string | null>(null);
-  const sendable = text.trim() !== "" && !busy && writing === null;
+  // Files are sent while one goes on writing.
+  const latest = useRef(text);
+  latest.current = text;
+  const attachments = useAttaching(id, props.onBegin, (fresh) => {
+    writeDraft(user.id, fresh, latest.current);
+    writeDraft(user.id, id, "");
+    props.onBegun(fresh);
+  });
+  const input = useRef<HTMLInputElement>(null);
+  const sendable = text.trim() !== "" && !busy && writing === null && !attachments.busy;
 
   useEffect(() => writeDraft(user.id, id, text), [user.id, id, text]);
   useEffect(() => {
@@ -91,6 +106,17 @@ export function Composer(props: ComposerProps) {
           />
         </Tooltip>
       )}
+      <Attachments attachments={attachments} />
+      <input
+        ref={input}
+        type="file"
+        multiple
+        hidden
+        onChange={(event) => {
+          void attachments.add([...(event.target.files ?? [])]);
+          event.target.value = "";
+        }}
+      />
       <Sender
         ref={sender}
         className={styles.sender}
@@ -103,12 +129,24 @@ export function Composer(props: ComposerProps) {
         suffix={false}
         footer={
           <div className={styles.tools}>
-            <ModelSelect
-              models={props.models}
-              assistants={props.assistants}
-              value={props.model}
-              onChange={props.onModel}
-            />
+            <div className={styles.left}>
+              <Tooltip title={texts.chat.attach}>
+                <Button
+                  type="text"
+                  size="small"
+                  icon={<PaperClipOutlined aria-hidden />}
+                  aria-label={texts.chat.attach}
+                  disabled={attachments.sending !== null}
+                  onClick={() => input.current?.click()}
+                />
+              </Tooltip>
+              <ModelSelect
+                models={props.models}
+                assistants={props.assistants}
+                value={props.model}
+                onChange={props.onModel}
+              />
+            </div>
             {writing !== null ? (
               <Tooltip title={texts.chat.stop}>
                 <Button

@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { useCallback, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import * as api from "../api/console";
 import { ApiError } from "../api/http";
@@ -14,6 +14,8 @@ export interface Chat {
   readonly writing: Message | null;
   readonly loadError: Error | null;
   readonly reload: () => void;
+  /** See that there is a conversation to add something to; gives its id. */
+  readonly begin: () => Promise<string>;
   /** Send a new message at the end. Raises what the server or the network raised; nothing is lost then. */
   readonly send: (content: string) => Promise<void>;
   /** Send another wording of a message: a branch beside it. */
@@ -42,6 +44,10 @@ export function useChat(id: string | null, model: string | null): Chat {
   const last = path.at(-1)?.message ?? null;
   /** A conversation whose first message could not be sent; the next try uses it. */
   const begun = useRef<ConversationWithMessages | null>(null);
+
+  useEffect(() => {
+    if (id !== null) begun.current = null;
+  }, [id]);
 
   const pick = useCallback(
     (message: Message) =>
@@ -72,17 +78,22 @@ export function useChat(id: string | null, model: string | null): Chat {
     listChanged();
   };
 
+  const begin = async () => {
+    if (id !== null) return id;
+    begun.current ??= { ...(await api.createConversation(model)), messages: [] };
+    client.setQueryData(keys.conversation(begun.current.id), begun.current);
+    return begun.current.id;
+  };
+
   const send = async (content: string) => {
     if (id !== null) {
       await sendBelow(id, last?.id ?? null, content);
       return;
     }
-    begun.current ??= { ...(await api.createConversation(model)), messages: [] };
-    const fresh = begun.current;
-    client.setQueryData(keys.conversation(fresh.id), fresh);
-    await sendBelow(fresh.id, null, content);
+    const fresh = await begin();
+    await sendBelow(fresh, null, content);
     begun.current = null;
-    navigate(`/c/${fresh.id}`);
+    navigate(`/c/${fresh}`);
   };
 
   const onDone = useCallback(
@@ -100,6 +111,7 @@ export function useChat(id: string | null, model: string | null): Chat {
     writing: last?.role === "assistant" && last.status === "generating" ? last : null,
     loadError: conversation === undefined ? loadError : null,
     reload: () => void refetch(),
+    begin,
     send,
     resend: (message, content) => sendBelow(message.conversation_id, message.parent_id, content),
     regenerate: async (old) => {

@@ -99,6 +99,10 @@ export const en = {
       `${prompt} tokens read${cached > 0 ? ` (${cached} from cache)` : ""}, ${completion} written`,
     firstToken: (seconds: string) => `first token after ${seconds} s`,
     notSent: "Not sent.",
+    attach: "Attach documents",
+    attachments: "Attachments",
+    sendingFile: (name: string, percent: string) => `Sending ${name}, ${percent} %`,
+    detach: (name: string) => `Take ${name} away`,
   },
   prompts: [
     { title: "Write", text: "Write a short, friendly e-mail that moves a meeting from Tuesday to Thursday." },

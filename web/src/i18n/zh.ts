@@ -100,6 +100,10 @@ export const zh: Texts = {
       `读入 ${prompt} 个词元${cached > 0 ? `（其中 ${cached} 个来自缓存）` : ""}，写出 ${completion} 个`,
     firstToken: (seconds) => `首个词元用时 ${seconds} 秒`,
     notSent: "没有发送成功。",
+    attach: "添加附件",
+    attachments: "附件",
+    sendingFile: (name, percent) => `正在上传 ${name}，${percent}%`,
+    detach: (name) => `移除 ${name}`,
   },
   prompts: [
     { title: "写作", text: "写一封简短客气的邮件，把周二的会议改到周四。" },

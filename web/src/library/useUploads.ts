@@ -1,6 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
-import { libraryKeys, uploadDocument } from "../api/libraries";
+import { libraryDocuments, libraryKeys, uploadDocument } from "../api/libraries";
 import { useFormats, useTexts } from "../i18n";
 import { sizeText } from "../lib/bytes";
 import { errorText } from "../lib/errorText";
@@ -55,7 +55,12 @@ export function useUploads(library: string, largest: number) {
       const controller = new AbortController();
       sending.current.set(upload.id, controller);
       change(upload.id, { sending: true });
-      uploadDocument(library, upload.file, (share) => change(upload.id, { share }), controller.signal)
+      uploadDocument(
+        libraryDocuments(library),
+        upload.file,
+        (share) => change(upload.id, { share }),
+        controller.signal,
+      )
         .then(
           () => change(upload.id, null),
           (error: unknown) => {

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from rixin.http.console import (
     assistants,
+    attachments,
     conversations,
     documents,
     health,
@@ -16,7 +17,7 @@ from rixin.http.console import (
 )
 
 console_router = APIRouter()
-for part in (session, users, keys, models, assistants, packs, libraries, documents, conversations, health):
+for part in (session, users, keys, models, assistants, packs, libraries, documents, attachments, conversations, health):
     console_router.include_router(part.router)
 
 __all__ = ["console_router"]

@@ -21,6 +21,9 @@ from rixin.assistants import (
 from rixin.assistants import Question as AssistantQuestion
 from rixin.engines import ChatPrompt
 from rixin.http.body import JsonBody
+from rixin.http.console.attachments import forget, with_attachments
+from rixin.http.console.libraries import Background
+from rixin.http.console.reading import Reading
 from rixin.http.console.wire import (
     AnotherAnswer,
     AnswerOf,
@@ -108,8 +111,9 @@ async def update_conversation(conversation_id: str, request: Request, person: Pe
     summary="Remove it with all its messages",
     openapi_extra=describe(status=204),
 )
-async def delete_conversation(conversation_id: str, person: Person, server: Server) -> Response:
+async def delete_conversation(conversation_id: str, person: Person, server: Server, background: Background) -> Response:
     await run_sync(server.workspace.conversations.delete, person.user.id, conversation_id)
+    await run_sync(forget, server.workspace, background, conversation_id)
     return Response(status_code=204)
 
 
@@ -119,10 +123,12 @@ async def delete_conversation(conversation_id: str, person: Person, server: Serv
     summary="Ask; the answer is made in the background",
     openapi_extra=describe(body=Question, answer=Asked, status=201),
 )
-async def ask(conversation_id: str, request: Request, person: Person, server: Server) -> Response:
+async def ask(
+    conversation_id: str, request: Request, person: Person, server: Server, background: Background
+) -> Response:
     body = await QUESTION.read_strictly(request)
     house = server.workspace
-    target = await _target(server, person, conversation_id, body.model)
+    target = await _target(server, background, person, conversation_id, body.model)
     question, answer = await run_sync(
         lambda: house.conversations.ask(
             person.user.id,
@@ -144,11 +150,11 @@ async def ask(conversation_id: str, request: Request, person: Person, server: Se
     openapi_extra=describe(body=AnotherAnswer, answer=AnswerOf, status=201),
 )
 async def regenerate(
-    conversation_id: str, message_id: str, request: Request, person: Person, server: Server
+    conversation_id: str, message_id: str, request: Request, person: Person, server: Server, background: Background
 ) -> Response:
     body = await AGAIN.read_strictly(request)
     house = server.workspace
-    target = await _target(server, person, conversation_id, body.model)
+    target = await _target(server, background, person, conversation_id, body.model)
     answer = await run_sync(
         lambda: house.conversations.regenerate(
             person.user.id, conversation_id, message_id, model=target.model, version=target.version.id
@@ -181,12 +187,15 @@ async def stream(conversation_id: str, message_id: str, person: Person, server: 
     return EventStream(_told(server, message_id), heartbeat_s=server.heartbeat_s)
 
 
-async def _target(server: Serving, person: Visitor, conversation_id: str, model: str | None) -> Target:
-    """The model asked for, else the conversation's, else the default."""
+async def _target(
+    server: Serving, background: Reading, person: Visitor, conversation_id: str, model: str | None
+) -> Target:
+    """The model asked for, else the conversation's, else the default; it knows what is attached."""
     if model is None:
         conversation = await run_sync(server.workspace.conversations.get, person.user.id, conversation_id)
         model = conversation.model or server.workspace.default_alias
-    return await server.partner(model, person.principal)
+    target = await server.partner(model, person.principal)
+    return await run_sync(with_attachments, server.workspace, background, person, conversation_id, target)
 
 
 async def _begin(

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from rixin.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from rixin.http.console.document_parts import length_of, part_at
-from rixin.http.console.libraries import Background, House, Person, may_change
+from rixin.http.console.libraries import Background, House, Person, may_change, reader_for
 from rixin.http.console.library_wire import DocumentInfo, DocumentPage, DocumentPart
 from rixin.http.console.reading import Reading
 from rixin.http.console.uploads import Uploaded
@@ -19,6 +19,7 @@ from rixin.http.identity import Visitor
 from rixin.http.multipart import read_form
 from rixin.http.reply import json_answer
 from rixin.knowledge import MACHINE, Library, LibraryDocument, Reader
+from rixin.training import Upload
 from rixin.workspace import Workspace
 
 router = APIRouter(tags=["libraries"])
@@ -38,7 +39,8 @@ async def list_documents(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     def page() -> DocumentPage:
-        found = _listed(house, background, house.libraries.get(name, person.reader), person.reader)
+        reader = reader_for(name, person)
+        found = listed(house, background, house.libraries.get(name, reader), reader)
         following = offset + limit if offset + limit < len(found) else None
         return DocumentPage(data=found[offset : offset + limit], total=len(found), next=following)
 
@@ -57,21 +59,9 @@ async def upload_document(
     library = await run_sync(_changeable, house, name, person)
     form, upload = await read_form(request, "file", background.uploads.begin)
 
-    def keep() -> Uploaded:
-        try:
-            if not upload.bytes:
-                raise InvalidRequest("The file is empty.", param="file")
-            # An owner may too: only what is uploaded lies in this folder. Before the file is there, so that one that
-            # was kept is always read. Raises NotFound if the Library was deleted meanwhile.
-            house.libraries.add(name, [background.uploads.prepared(library.id)], actor=MACHINE)
-        except BaseException:
-            upload.discard()
-            raise
-        return background.uploads.keep(upload, library.id, form.file_name or "file")
-
-    kept = await run_sync(keep)
+    kept = await run_sync(keep_upload, house, background, library, upload, form.file_name or "file")
     background.wake(library)
-    return json_answer(_unread(kept, reading=False), 201)
+    return json_answer(kept, 201)
 
 
 @router.get(
@@ -86,7 +76,7 @@ async def read_document(
     house: House,
     at: Annotated[int, Query(ge=0, le=1 << 40)] = 0,
 ) -> Response:
-    document = await house.libraries.document(name, document_id, person.reader)
+    document = await house.libraries.document(name, document_id, reader_for(name, person))
     blocks, start, stop = await run_sync(part_at, document.blocks, at)
     part = DocumentPart(
         id=document_id,
@@ -113,22 +103,37 @@ async def delete_document(
 ) -> Response:
     def delete() -> Library:
         library = _changeable(house, name, person)
-        background.uploads.remove(_upload_of(house, background, library, document_id))
+        background.uploads.remove(upload_of(house, background, library, document_id))
         return library
 
     background.wake(await run_sync(delete))
     return Response(status_code=204)
 
 
+def keep_upload(house: Workspace, background: Reading, library: Library, upload: Upload, name: str) -> DocumentInfo:
+    """What came is the Library's, to be read. Raises InvalidRequest, NotFound if the Library was deleted meanwhile."""
+    try:
+        if not upload.bytes:
+            raise InvalidRequest("The file is empty.", param="file")
+        # An owner may too: only what is uploaded lies in this folder. Before the file is there, so that one that was
+        # kept is always read.
+        house.libraries.add(library.name, [background.uploads.prepared(library.id)], actor=MACHINE)
+    except BaseException:
+        upload.discard()
+        raise
+    return _unread(background.uploads.keep(upload, library.id, name), reading=False)
+
+
 def _changeable(house: Workspace, name: str, person: Visitor) -> Library:
     """Raises NotFound, PermissionDenied."""
-    library = house.libraries.get(name, person.reader)
-    if not may_change(library, person.reader):
+    reader = reader_for(name, person)
+    library = house.libraries.get(name, reader)
+    if not may_change(library, reader):
         raise PermissionDenied(f"Only its owner and administrators may change the Library {name!r}.")
     return library
 
 
-def _upload_of(house: Workspace, background: Reading, library: Library, document_id: str) -> Uploaded:
+def upload_of(house: Workspace, background: Reading, library: Library, document_id: str) -> Uploaded:
     """The upload that a document was read from, or that waits under this id. Raises NotFound, Conflict."""
     for one in background.uploads.of(library.id):
         if one.id == document_id:
@@ -145,7 +150,7 @@ def _upload_of(house: Workspace, background: Reading, library: Library, document
     raise NotFound(f"The Library has no document {document_id!r}.", param="document")
 
 
-def _listed(house: Workspace, background: Reading, library: Library, reader: Reader) -> list[DocumentInfo]:
+def listed(house: Workspace, background: Reading, library: Library, reader: Reader) -> list[DocumentInfo]:
     """What waits first, then what could not be read, then the rest; the newest first in each."""
     documents = house.libraries.documents(library.name, reader)
     changes = may_change(library, reader)

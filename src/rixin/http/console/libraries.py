@@ -6,6 +6,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from rixin.errors import InvalidRequest, NotFound
 from rixin.http.body import JsonBody
 from rixin.http.console.library_wire import (
     LibraryChanges,
@@ -15,7 +16,7 @@ from rixin.http.console.library_wire import (
     SearchHit,
     SearchResult,
 )
-from rixin.http.console.reading import Reading
+from rixin.http.console.reading import ATTACHMENTS, Reading
 from rixin.http.describe import describe
 from rixin.http.identity import Visitor, administrator, visitor, workspace
 from rixin.http.reply import json_answer
@@ -40,7 +41,8 @@ Background = Annotated[Reading, Depends(reading)]
 @router.get("/api/libraries", summary="Libraries that one may read", openapi_extra=describe(answer=LibraryList))
 async def list_libraries(person: Person, house: House, background: Background) -> Response:
     def listed() -> list[LibraryInfo]:
-        return [_info(house, background, one, person.reader) for one in house.libraries.list(person.reader)]
+        found = house.libraries.list(person.reader)
+        return [_info(house, background, one, person.reader) for one in found if not one.name.startswith(ATTACHMENTS)]
 
     return json_answer(LibraryList(data=await run_sync(listed)))
 
@@ -55,6 +57,8 @@ async def create_library(
     request: Request, person: Annotated[Visitor, Depends(administrator)], house: House, background: Background
 ) -> Response:
     body = await NEW.read_strictly(request)
+    if body.name.startswith(ATTACHMENTS):
+        raise InvalidRequest(f"Names that begin with {ATTACHMENTS!r} are for attachments.", param="name")
 
     def create() -> LibraryInfo:
         # Open to nobody until its readers are known, whatever happens in between.
@@ -68,7 +72,8 @@ async def create_library(
 @router.get("/api/libraries/{name}", summary="One of them", openapi_extra=describe(answer=LibraryInfo))
 async def read_library(name: str, person: Person, house: House, background: Background) -> Response:
     def read() -> LibraryInfo:
-        return _info(house, background, house.libraries.get(name, person.reader), person.reader)
+        reader = reader_for(name, person)
+        return _info(house, background, house.libraries.get(name, reader), reader)
 
     return json_answer(await run_sync(read))
 
@@ -82,6 +87,7 @@ async def update_library(name: str, request: Request, person: Person, house: Hou
     body = await CHANGES.read_strictly(request)
 
     def update() -> LibraryInfo:
+        _no_attachments(name)
         if body.title is not None:
             house.libraries.describe(name, body.title.strip(), actor=person.reader)
         _give(house, name, person.reader, body.everyone, body.readers)
@@ -98,6 +104,7 @@ async def update_library(name: str, request: Request, person: Person, house: Hou
 )
 async def delete_library(name: str, person: Person, house: House, background: Background) -> Response:
     def delete() -> None:
+        _no_attachments(name)
         library = house.libraries.get(name, person.reader)
         house.libraries.delete(name, actor=person.reader)
         background.uploads.remove_all(library.id)
@@ -114,8 +121,19 @@ async def search_library(
     question: Annotated[str, Query(min_length=1, max_length=1000)],
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
 ) -> Response:
-    found = await house.libraries.search([name], question, reader=person.reader, limit=limit)
+    found = await house.libraries.search([name], question, reader=reader_for(name, person), limit=limit)
     return json_answer(SearchResult(hits=[_hit(hit) for hit in found.hits], confidence=found.confidence))
+
+
+def reader_for(name: str, person: Visitor) -> Reader:
+    """How a person asks for a Library: attachments of a conversation are its owner's alone, as it is itself."""
+    return Reader(user_id=person.user.id) if name.startswith(ATTACHMENTS) else person.reader
+
+
+def _no_attachments(name: str) -> None:
+    """Attachments are changed where they are: in their conversation. Raises NotFound."""
+    if name.startswith(ATTACHMENTS):
+        raise NotFound(f"There is no Library {name!r}.", fix="`rixin library list` shows those there are.")
 
 
 def may_change(library: Library, reader: Reader) -> bool:

@@ -14,6 +14,7 @@ from rixin.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
+ATTACHMENTS = "conversation-"  # and its id: the Library of what is attached to it
 # Uploads that come together are read together: a version of the Library is made of all of them.
 GATHER_S = 0.3
 BUSY_S = 2.0  # another process ingests the same Library
@@ -79,6 +80,7 @@ class Reading:
         except Exception:  # a fault in one Library must not end the reading of the others
             log.exception("The Library %s could not be brought up to date.", name)
             self.problems[library_id] = "Something went wrong in the server; its log says what."
+            self._later(AGAIN_S, library_id, name)
         finally:
             self._now = None
 
@@ -89,11 +91,24 @@ class Reading:
 
         asyncio.get_running_loop().call_later(seconds, again)
 
+    def _without_orphans(self, libraries: Sequence[Library]) -> list[Library]:
+        """Remove attachments whose conversation is gone, with its owner for instance; gives the other Libraries."""
+        ids = {one.name.removeprefix(ATTACHMENTS): one for one in libraries if one.name.startswith(ATTACHMENTS)}
+        alive = self._house.conversations.existing(ids)
+        orphans = [library for conversation_id, library in ids.items() if conversation_id not in alive]
+        for library in orphans:
+            try:
+                self._house.libraries.delete(library.name)
+                self.uploads.remove_all(library.id)
+            except RixinError as error:
+                log.warning("The attachments %s could not be removed: %s", library.name, error)
+        return [library for library in libraries if library not in orphans]
+
     def _left(self) -> list[Library]:
         """Libraries with uploads that were not read when the server went down, or that are gone since."""
         self.uploads.sweep()
         left = []
-        for library in self._house.libraries.list(MACHINE):
+        for library in self._without_orphans(self._house.libraries.list(MACHINE)):
             folder = self.uploads.folder(library.id)
             if str(folder) not in library.sources:
                 continue
