@@ -1,12 +1,14 @@
 """Libraries: what is ingested is found, cited and opened; versions stay; nobody sees what they may not read."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import made_documents as made
 from libraries import LetterEmbedder
 from rixin.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from rixin.knowledge import MACHINE, Block, Document, Libraries, Reader
@@ -168,6 +170,26 @@ def test_two_ingests_of_one_library_do_not_meet(lite: Libraries, folder: Path, e
     assert first.version == 1
     assert isinstance(second, Conflict)
     assert "being ingested" in str(second)
+
+
+def test_an_ingest_that_is_cancelled_ends_at_once_and_blames_no_file(lite: Libraries, folder: Path) -> None:
+    (folder / "slow.docx").write_bytes(made.docx(made.p("x " * 10) * 300_000))  # takes many seconds to read
+    lite.create("lib")
+    lite.add("lib", [folder])
+
+    async def cancelled() -> float:
+        ingest = asyncio.create_task(lite.ingest("lib"))
+        await asyncio.sleep(1.0)
+        began = time.monotonic()
+        ingest.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await ingest
+        return time.monotonic() - began
+
+    assert run(cancelled()) < 2
+    (folder / "slow.docx").unlink()
+    assert lite.documents("lib", MACHINE) == ()
+    assert run(lite.ingest("lib")).failed == 0
 
 
 def test_who_may_not_read_sees_nothing_by_any_way(libraries: Libraries) -> None:

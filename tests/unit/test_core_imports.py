@@ -7,6 +7,8 @@ HEAVY = ("torch", "numpy", "scipy", "tokenizers", "gguf", "openvino", "pyarrow",
 EXTRAS = ("torch", "safetensors", "pyarrow", "matplotlib", "tensorboardX", "numba", "scipy", "lm_eval")
 MODULES = "rixin, rixin.workspace, rixin.http, rixin.training, rixin.evaluation, rixin.data, rixin.cli"
 
+HOUSE = ("sqlalchemy", "alembic", "lancedb", "pydantic", "rixin.store", "rixin.models", "rixin.engines")
+
 
 def run(code: str) -> str:
     return subprocess.run(
@@ -17,6 +19,11 @@ def run(code: str) -> str:
 def test_the_servers_process_carries_no_library_of_its_workers() -> None:
     found = run(f"import sys, {MODULES}\nprint(*[name for name in {HEAVY!r} if name in sys.modules])")
     assert found == ""
+
+
+def test_a_process_that_reads_documents_carries_nothing_of_the_house() -> None:
+    imports = "import sys, rixin.knowledge.readers.worker"
+    assert run(f"{imports}\nprint(*[name for name in {HOUSE!r} if name in sys.modules])") == ""
 
 
 def test_the_core_needs_nothing_of_the_extras() -> None:

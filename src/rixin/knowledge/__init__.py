@@ -1,11 +1,34 @@
 """What the organisation knows: documents read, cut, indexed, searched and cited."""
 
-from rixin.knowledge.documents import Block, Chunk, Document
-from rixin.knowledge.embedding import AliasEmbedder, Embedder
-from rixin.knowledge.ingest import Ingested, IngestProgress
-from rixin.knowledge.libraries import Libraries, Library, LibraryDocument, Visibility
-from rixin.knowledge.rights import MACHINE, Reader
-from rixin.knowledge.search import Found, Hit
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rixin.knowledge.documents import Block, Chunk, Document
+    from rixin.knowledge.embedding import AliasEmbedder, Embedder
+    from rixin.knowledge.ingest import Ingested, IngestProgress
+    from rixin.knowledge.libraries import Libraries, Library, LibraryDocument, Visibility
+    from rixin.knowledge.rights import MACHINE, Reader
+    from rixin.knowledge.search import Found, Hit
+
+# Imported when first asked for: a process that reads one document needs no database, and starts four times faster.
+_LATER = {
+    "MACHINE": "rights",
+    "AliasEmbedder": "embedding",
+    "Block": "documents",
+    "Chunk": "documents",
+    "Document": "documents",
+    "Embedder": "embedding",
+    "Found": "search",
+    "Hit": "search",
+    "IngestProgress": "ingest",
+    "Ingested": "ingest",
+    "Libraries": "libraries",
+    "Library": "libraries",
+    "LibraryDocument": "libraries",
+    "Reader": "rights",
+    "Visibility": "libraries",
+}
 
 __all__ = [
     "MACHINE",
@@ -24,3 +47,9 @@ __all__ = [
     "Reader",
     "Visibility",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

@@ -12,11 +12,12 @@ from pathlib import Path
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from rixin.errors import InvalidRequest, RixinError
+from rixin.errors import InvalidRequest, RixinError, UnreadableDocument
 from rixin.knowledge.chunking import Count, chunk, indexed_text, parts
 from rixin.knowledge.documents import Document
 from rixin.knowledge.embedding import Embedder
 from rixin.knowledge.index import Centres, Entry, Index, State, Writing, packed
+from rixin.knowledge.readers.reading import Reading
 from rixin.knowledge.sources import Item, reason
 from rixin.knowledge.terms import index_terms, simplified
 from rixin.store import Database, LibraryDocumentRow, LibraryVersionRow, new_id
@@ -109,11 +110,16 @@ class Ingest:
         self._embedder = embedder
         self._wanted = wanted
         self._report = report
+        self._reading = Reading()
         self._seen: set[tuple[str | None, str]] = set()
         self._of = self._written = self._added = self._failed = self._unchanged = 0
 
     async def run(self, feeds: Sequence[Feed], problems: Sequence[str] = ()) -> Ingested:
         """Raises what the embedder raises, InvalidRequest, NotEnoughDisk; what is written by then is not lost."""
+        with self._reading:
+            return await self._run(feeds, problems)
+
+    async def _run(self, feeds: Sequence[Feed], problems: Sequence[str]) -> Ingested:
         latest, self._known, ids = await asyncio.to_thread(self._begun)
         self._number = latest.number + 1 if latest else 1
         self._version = await asyncio.to_thread(self._embedder.current, self._wanted)
@@ -174,6 +180,9 @@ class Ingest:
                 written = asyncio.create_task(self._write(batch, vectors, writing))
             if written is not None:
                 await written
+        except BaseException:
+            self._reading.close()  # so that a long document, which nobody wants any more, is not waited for
+            raise
         finally:
             # Who fails or is cancelled waits until nothing is at work on the tables any more.
             await asyncio.gather(*(task for task in (upcoming, written) if task), return_exceptions=True)
@@ -219,8 +228,10 @@ class Ingest:
             if known is not None and known.error is None and known.sha256 == sha256:
                 self._unchanged += 1
                 return
-            document = item.read()
+            document = item.read(self._reading)
         except RixinError as error:
+            if isinstance(error, UnreadableDocument) and error.reason == "stopped":
+                raise  # that says nothing of the document
             self._failed += 1
             if known is None or (known.sha256, known.error) != (sha256, reason(error)):
                 batch.put(self._row(place, sha256, Path(item.location).name, error=reason(error)), known)

@@ -11,6 +11,7 @@ import msgspec
 
 from rixin.errors import NotFound, RixinError, UnreadableDocument
 from rixin.knowledge.documents import Document
+from rixin.knowledge.readers.reading import Reading
 
 
 class Item(Protocol):
@@ -23,7 +24,7 @@ class Item(Protocol):
         """What tells whether it has changed. Raises UnreadableDocument."""
         ...
 
-    def read(self) -> Document:
+    def read(self, reading: Reading) -> Document:
         """Raises RixinError where it is broken, encrypted or of no known format."""
         ...
 
@@ -47,10 +48,8 @@ class FileItem:
                 f"The file can't be opened ({error.strerror or error}).", reason="missing", where=self.location
             ) from None
 
-    def read(self) -> Document:
-        from rixin.knowledge.readers import read_document
-
-        return read_document(self.path)
+    def read(self, reading: Reading) -> Document:
+        return reading.read(self.path, name=Path(self.location).name)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class GivenItem:
     def sha256(self) -> str:
         return digest(msgspec.json.encode(self.document))
 
-    def read(self) -> Document:
+    def read(self, reading: Reading) -> Document:  # noqa: ARG002 - what is there needs no reader
         return self.document
 
 
