@@ -4,12 +4,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import rixin
+from peer_venv import python_in
 from rixin.compute import Child
 from rixin.training.events import Event, read_events
 from rixin.training.planner import Planner
@@ -25,6 +25,7 @@ TIMEOUT_S = 1800
 
 # Their newest releases; torch first, so that it is the same build of the same version as ours. LLaMA-Factory asks for
 # older libraries, and comes without what it needs for pictures, sound and its web page.
+TORCH = "torch==2.13.0"
 REQUIREMENTS = {
     "trl": ("trl==1.16.0 peft==0.21.2 transformers==5.23.0 accelerate==1.15.0 datasets==5.2.0", ""),
     "llamafactory": (
@@ -63,20 +64,11 @@ class Peer:
 
 def python_of(venvs: Path, name: str) -> Path:
     """The Python of a peer's virtual environment, which is made if it isn't there."""
-    folder = venvs / name
-    python = folder / "bin" / "python"
-    if (folder / ".complete").is_file():
-        return python
-    shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    torch = "torch==2.13.0"
     libraries, alone = REQUIREMENTS[name]
-    for arguments in ([torch], [torch, *libraries.split()], ["--no-deps", *alone.split()]):
-        if arguments != ["--no-deps"]:
-            subprocess.run([*pip, *arguments], check=True, stdout=sys.stderr)
-    (folder / ".complete").touch()
-    return python
+    installs = [[TORCH], [TORCH, *libraries.split()]]
+    if alone:
+        installs.append(["--no-deps", *alone.split()])
+    return python_in(venvs / name, installs)
 
 
 def train_peer(peer: Peer, python: Path, material: Material, out: Path, *, seed: int, steps: int) -> Trained:
