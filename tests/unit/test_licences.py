@@ -32,6 +32,7 @@ PERMISSIVE = {
 LGPL = {"psycopg", "psycopg-binary"}
 # Packages from before licence expressions: what their classifier or their free text means.
 MEANINGS = {
+    "Apache License, Version 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "OSI Approved :: Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
