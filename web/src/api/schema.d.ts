@@ -1170,7 +1170,7 @@ export interface components {
          * DocumentInfo
          * @description A document, or an upload on its way to be one. `reason` says why it could not be read, and what to do.
          *
-         *         `removable` are uploads; what comes from a folder of the machine is removed there.
+         *         `file_name` is empty for what came from no file. `removable` are uploads; what comes from a folder of the machine is removed there.
          */
         DocumentInfo: {
             bytes: number;
@@ -1331,7 +1331,8 @@ export interface components {
          * Grounding
          * @description What an answer rests on, kept with it. `assistant` is the version's id.
          *
-         *         `refused`: the documents do not settle the question, and the answer says so. `notes` say what was changed in it.
+         *         `refused`: the documents do not settle the question, and the answer says so. `notes` say what was changed in it,
+         *         `tools` which tools were called for it.
          */
         Grounding: {
             assistant: string;
@@ -1341,6 +1342,7 @@ export interface components {
             query: string;
             refused: boolean;
             sources: components["schemas"]["Source"][];
+            tools: components["schemas"]["ToolUse"][];
         };
         /** Health */
         Health: {
@@ -1766,12 +1768,13 @@ export interface components {
         };
         /**
          * Snapshot
-         * @description The answer so far: always the first thing that a listener gets.
+         * @description The answer so far: always the first thing that a listener gets. `tools` are the calls made for it by then.
          */
         Snapshot: {
             content: string;
             /** @enum {unknown} */
             status: "complete" | "failed" | "generating" | "interrupted" | "stopped";
+            tools: components["schemas"]["ToolUse"][];
         };
         /**
          * Source
@@ -1871,6 +1874,20 @@ export interface components {
             function: components["schemas"]["FunctionSpec"];
             /** @enum {unknown} */
             type: "function";
+        };
+        /**
+         * ToolUse
+         * @description A call of a tool. `asking` waits for the person's consent, `started` is under way; else it is how it ended.
+         *
+         *         `arguments` are JSON; `text` is what the tool gave. Of both the beginning is kept.
+         */
+        ToolUse: {
+            arguments: string;
+            id: string;
+            milliseconds: number;
+            outcome: ("copied" | "error" | "invalid" | "ok" | "over_limit" | "refused" | "repeated" | "started" | "stopped" | "timeout") | "asking";
+            text: string;
+            tool: string;
         };
         /**
          * TopLogprob

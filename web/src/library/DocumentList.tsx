@@ -57,7 +57,7 @@ function Entry({ library, document }: { library: Library; document: DocumentInfo
   const read = document.state === "read";
   const title = document.title || document.file_name;
   const about = [
-    ...(title === document.file_name ? [] : [document.file_name]),
+    ...(title === document.file_name || document.file_name === "" ? [] : [document.file_name]),
     ...(document.bytes > 0 ? [sizeText(document.bytes, number)] : []),
     ...(read ? [texts.library.chunks(document.chunks, number(document.chunks))] : []),
     date(document.changed_at),

@@ -20,10 +20,16 @@ export function LibraryAbout({ library }: { library: Library }) {
         </span>
       ))}
       {library.waiting > 0 && (
-        <span className={styles.reading}> · {texts.library.waiting(library.waiting)}</span>
+        <span className={`${styles.reading} ${styles.fact}`}>
+          {" "}
+          · {texts.library.waiting(library.waiting)}
+        </span>
       )}
       {library.failed > 0 && (
-        <span className={styles.failed}> · {texts.library.failedCount(library.failed)}</span>
+        <span className={`${styles.failed} ${styles.fact}`}>
+          {" "}
+          · {texts.library.failedCount(library.failed)}
+        </span>
       )}
     </span>
   );

@@ -186,7 +186,7 @@ def _read(document: LibraryDocument, uploaded: Uploaded | None, *, told: bool) -
     return DocumentInfo(
         id=document.id,
         title=document.title,
-        file_name=Path(document.location).name,
+        file_name=Path(document.location).name if Path(document.location).is_absolute() else "",
         media_type=document.media_type,
         bytes=uploaded.bytes if uploaded is not None else 0,
         state="read" if document.error is None else "failed",
