@@ -1,7 +1,7 @@
 """Documents cut into chunks by their structure: headings, articles of laws, tables, code; never through a sentence."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from rixin.knowledge.documents import Block, BlockKind, Chunk, Document
@@ -80,6 +80,12 @@ def indexed_text(title: str, chunk: Chunk, text: str | None = None) -> str:
     path = [title, *above]
     context = " ".join(" ".join(path).split())[:LONGEST_CONTEXT]
     return "\n".join(part for part in (context, chunk.lead, chunk.text if text is None else text) if part)
+
+
+def unlabelled(text: str, heading_path: Sequence[str]) -> str:
+    """A text without the label that it begins with (第七百零五条), which says nothing of what it is about."""
+    label = heading_path[-1] if heading_path else ""
+    return (text.removeprefix(label).strip() or text) if label else text
 
 
 def parts(text: str, count_tokens: Count, max_tokens: int) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from rixin.errors import StoreUnavailable
+from rixin.knowledge.chunking import unlabelled
 from rixin.knowledge.documents import Chunk, Document
 from rixin.knowledge.matrix import Matrices
 from rixin.knowledge.ranking import clause
@@ -338,7 +339,8 @@ class Writing:
         async for batch in await source.query().to_batches(max_batch_length=BATCH_ROWS):
             vectors, lengths = _centred(_restored(batch, self._centres.passages).tobytes(), centre, batch.num_rows)
             made = pa.table(batch)
-            clauses += [clause(text) for text in made["text"][::step].to_pylist()]
+            some = zip(made["text"][::step].to_pylist(), made["heading_path"][::step].to_pylist(), strict=True)
+            clauses += [clause(unlabelled(text, path)) for text, path in some]
             for name, column in (("vector", _vector_column(vectors)), ("length", pa.array(lengths))):
                 made = made.set_column(made.schema.get_field_index(name), made.schema.field(name), column)
             await self._chunks.add(made, mode=mode)

@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from rixin.errors import InvalidRequest, RixinError, UnreadableDocument
-from rixin.knowledge.chunking import Count, chunk, indexed_text, parts
+from rixin.knowledge.chunking import Count, chunk, indexed_text, parts, unlabelled
 from rixin.knowledge.documents import Document
 from rixin.knowledge.embedding import Embedder
 from rixin.knowledge.index import Centres, Entry, Index, State, Writing, packed
@@ -23,7 +23,7 @@ from rixin.knowledge.terms import index_terms, simplified
 from rixin.store import Database, LibraryDocumentRow, LibraryVersionRow, new_id
 
 # Raise this when the same document would be cut or indexed in another way: every Library is then indexed anew.
-METHOD = 2
+METHOD = 3
 CHUNKS_AT_ONCE = 1024
 BYTES_AT_ONCE = 4 << 20
 TEXTS_AT_ONCE = 256
@@ -352,9 +352,10 @@ def entries_of(id: str, document: Document, count: Count, limit: int) -> list[En
     """The document's chunks, ready to be embedded (in texts of at most `limit` tokens) and written."""
     entries = []
     for number, one in enumerate(chunk(document, count), 1):
+        said = unlabelled(one.text, one.heading_path)
+        some = parts(said, count, PART_TOKENS) or [said]
         whole = indexed_text(document.title, one)
-        some = [indexed_text(document.title, one, part) for part in parts(one.text, count, PART_TOKENS)]
-        texts = tuple(_within(simplified(text), count, limit) for text in some or (whole,))
+        texts = tuple(_within(simplified(indexed_text(document.title, one, part)), count, limit) for part in some)
         entries.append(Entry(f"{id}.{number}", id, document.title, one, texts, index_terms(whole)))
     return entries
 
