@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from fastapi import Request
 
 from rixin.assistants import PREFIX, AskEvent, Question, SavedAssistant
 from rixin.assistants import ask as ask_assistant
+from rixin.assistants.tools import Ask, Sheet, refuse
 from rixin.engines import GenerateEvent, GenerateRequest
 from rixin.errors import InvalidRequest
 from rixin.gateway import Principal
@@ -51,15 +52,27 @@ class Serving:
         found = await self.target(saved.assistant.model)
         return Target(model, found.version, saved)
 
-    def ask(self, target: Target, question: Question, who: Principal) -> AsyncGenerator[AskEvent]:
-        """The events of an assistant's answer."""
+    def ask(
+        self,
+        target: Target,
+        question: Question,
+        who: Principal,
+        *,
+        consent: Ask = refuse,
+        conversation_id: str | None = None,
+        sheets: Sequence[Sheet] = (),
+    ) -> AsyncGenerator[AskEvent]:
+        """The events of an assistant's answer; a program is nobody who could consent to anything."""
         assert target.assistant is not None, "only an assistant is asked so"
+        assistant = target.assistant.assistant
+        house = self.workspace
         return ask_assistant(
-            target.assistant.assistant,
+            assistant,
             question,
             reader=reader_of(who),
-            searcher=self.workspace.libraries,
-            lease=lambda: self.workspace.engines.lease(target.version),
+            searcher=house.libraries,
+            lease=lambda: house.engines.lease(target.version),
+            acting=house.acting(assistant, consent=consent, conversation_id=conversation_id, sheets=sheets),
         )
 
     async def generate(self, target: Target, work: GenerateRequest) -> AsyncGenerator[GenerateEvent]:

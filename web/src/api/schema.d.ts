@@ -93,6 +93,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/conversations/{conversation_id}/consent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Allow or refuse a call that waits for it (a ToolUse that is `asking`) */
+        post: operations["consent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/conversations/{conversation_id}/messages": {
         parameters: {
             query?: never;
@@ -1068,6 +1085,15 @@ export interface components {
             prompt_tokens_details: components["schemas"]["PromptTokensDetails"];
             total_tokens: number;
         };
+        /**
+         * Consent
+         * @description What the person says to the call `call_id` (a ToolUse's `id`) of the answer `message_id`.
+         */
+        Consent: {
+            allow: boolean;
+            call_id: string;
+            message_id: string;
+        };
         /** ContentLogprob */
         ContentLogprob: {
             bytes: number[];
@@ -1170,7 +1196,8 @@ export interface components {
          * DocumentInfo
          * @description A document, or an upload on its way to be one. `reason` says why it could not be read, and what to do.
          *
-         *         `file_name` is empty for what came from no file. `removable` are uploads; what comes from a folder of the machine is removed there.
+         *         `file_name` is empty for what came from no file. `removable` are uploads; what comes from a folder of the machine is
+         *         removed there.
          */
         DocumentInfo: {
             bytes: number;
@@ -2232,6 +2259,39 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    consent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Consent"];
+            };
+        };
         responses: {
             /** @description Done. */
             204: {

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from rixin.assistants import Assistant, SavedAssistant
 from rixin.assistants.assistant import AnswerPolicy, Title
+from rixin.assistants.tools import Sheet
 from rixin.errors import Conflict, NotFound
 from rixin.http.console.documents import keep_upload, listed, upload_of
 from rixin.http.console.libraries import Background, House, Person
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 router = APIRouter(tags=["conversations"])
 
 MOST = 100  # attachments of one conversation
+TABLES = (".csv", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")  # what `query_table` reads
 
 # What a model by itself is to a conversation with attachments. What is asked may be "sum it up", for which no search
 # is sure of its answer: it is left to the model.
@@ -144,6 +146,15 @@ def with_attachments(
         id=knowing.version, assistant=knowing, visibility="owner", owner_id=person.user.id, created_at=now()
     )
     return Target(target.model, target.version, saved)
+
+
+def sheets_of(house: Workspace, background: Reading, person: Visitor, conversation_id: str) -> list[Sheet]:
+    """The attachments that are tables, for an assistant that can ask them."""
+    library = library_of(house, conversation_id, Reader(user_id=person.user.id))
+    if library is None:
+        return []
+    uploads = background.uploads.of(library.id)
+    return [Sheet(name=one.path.stem, path=one.path) for one in uploads if one.path.suffix.lower() in TABLES]
 
 
 def forget(house: Workspace, background: Reading, conversation_id: str) -> None:

@@ -16,18 +16,21 @@ from rixin.assistants import (
     Message,
     Snapshot,
     TextDelta,
+    ToolUse,
     compose_thread,
 )
 from rixin.assistants import Question as AssistantQuestion
+from rixin.assistants.tools import Asked as AskedCall
 from rixin.engines import ChatPrompt
 from rixin.http.body import JsonBody
-from rixin.http.console.attachments import forget, with_attachments
+from rixin.http.console.attachments import forget, sheets_of, with_attachments
 from rixin.http.console.libraries import Background
 from rixin.http.console.reading import Reading
 from rixin.http.console.wire import (
     AnotherAnswer,
     AnswerOf,
     Asked,
+    Consent,
     ConversationChanges,
     NewConversation,
     Question,
@@ -45,11 +48,13 @@ NEW = JsonBody(NewConversation)
 CHANGES = JsonBody(ConversationChanges)
 QUESTION = JsonBody(Question)
 AGAIN = JsonBody(AnotherAnswer)
+CONSENT = JsonBody(Consent)
 
 Person = Annotated[Visitor, Depends(visitor)]
 Server = Annotated[Serving, Depends(serving)]
 
-STREAM = """Events `snapshot` (a Snapshot) first, `delta` (a TextDelta) while text comes, `done` (a Done) last."""
+STREAM = """Events `snapshot` (a Snapshot) first, `delta` (a TextDelta) while text comes, `tool` (a ToolUse) when a
+call of a tool begins and when it has ended, `done` (a Done) last."""
 
 
 @router.get(
@@ -139,7 +144,7 @@ async def ask(
             version=target.version.id,
         )
     )
-    await _begin(server, person, target, question, answer, body.temperature, body.max_tokens)
+    await _begin(server, background, person, target, question, answer, body.temperature, body.max_tokens)
     return json_answer(Asked(user=question, answer=answer), 201)
 
 
@@ -161,7 +166,7 @@ async def regenerate(
         )
     )
     question = await run_sync(house.conversations.message, person.user.id, conversation_id, str(answer.parent_id))
-    await _begin(server, person, target, question, answer)
+    await _begin(server, background, person, target, question, answer)
     return json_answer(AnswerOf(answer=answer), 201)
 
 
@@ -179,12 +184,26 @@ async def stop(conversation_id: str, message_id: str, person: Person, server: Se
 @router.get(
     "/api/conversations/{conversation_id}/messages/{message_id}/stream",
     summary="An answer while it is made",
-    openapi_extra=describe(stream=STREAM, events=(Snapshot, TextDelta, Done)),
+    openapi_extra=describe(stream=STREAM, events=(Snapshot, TextDelta, ToolUse, Done)),
 )
 async def stream(conversation_id: str, message_id: str, person: Person, server: Server) -> Response:
     house = server.workspace
     await run_sync(house.conversations.message, person.user.id, conversation_id, message_id)
     return EventStream(_told(server, message_id), heartbeat_s=server.heartbeat_s)
+
+
+@router.post(
+    "/api/conversations/{conversation_id}/consent",
+    status_code=204,
+    summary="Allow or refuse a call that waits for it (a ToolUse that is `asking`)",
+    openapi_extra=describe(body=Consent, status=204),
+)
+async def consent(conversation_id: str, request: Request, person: Person, server: Server) -> Response:
+    body = await CONSENT.read_strictly(request)
+    house = server.workspace
+    await run_sync(house.conversations.message, person.user.id, conversation_id, body.message_id)
+    house.consents.answer(body.message_id, body.call_id, allow=body.allow)
+    return Response(status_code=204)
 
 
 async def _target(
@@ -200,6 +219,7 @@ async def _target(
 
 async def _begin(
     server: Serving,
+    background: Reading,
     person: Visitor,
     target: Target,
     question: Message,
@@ -217,7 +237,19 @@ async def _begin(
     asked = AssistantQuestion(
         request_id=work.id, messages=work.prompt.messages, temperature=temperature, sampling=work.sampling
     )
-    house.answers.begin(answer, server.ask(target, asked, person.principal))
+
+    async def allowed(call: AskedCall) -> bool:
+        return await house.consents.ask(answer.id, call)
+
+    events = server.ask(
+        target,
+        asked,
+        person.principal,
+        consent=allowed,
+        conversation_id=question.conversation_id,
+        sheets=await run_sync(sheets_of, house, background, person, question.conversation_id),
+    )
+    house.answers.begin(answer, events)
 
 
 async def _told(server: Serving, message_id: str) -> AsyncGenerator[bytes]:
@@ -232,5 +264,7 @@ def _encoded(one: AnswerEvent) -> bytes:
             return named_event("snapshot", one)
         case TextDelta():
             return named_event("delta", one)
+        case ToolUse():
+            return named_event("tool", one)
         case Done():
             return named_event("done", one)

@@ -58,7 +58,8 @@ class LibraryChanges(Struct, frozen=True, kw_only=True):
 class DocumentInfo(Struct, frozen=True, kw_only=True):
     """A document, or an upload on its way to be one. `reason` says why it could not be read, and what to do.
 
-    `file_name` is empty for what came from no file. `removable` are uploads; what comes from a folder of the machine is removed there.
+    `file_name` is empty for what came from no file. `removable` are uploads; what comes from a folder of the machine is
+    removed there.
     """
 
     id: str

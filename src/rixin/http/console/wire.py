@@ -144,6 +144,14 @@ class AnswerOf(Struct, frozen=True, kw_only=True):
     answer: Message
 
 
+class Consent(Struct, frozen=True, kw_only=True):
+    """What the person says to the call `call_id` (a ToolUse's `id`) of the answer `message_id`."""
+
+    message_id: ShortText
+    call_id: ShortText
+    allow: bool
+
+
 class Health(Struct, frozen=True, kw_only=True):
     status: Literal["ok"] = "ok"
 
