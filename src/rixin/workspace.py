@@ -1,6 +1,7 @@
 """One organisation's Rixin, opened: its settings, its database and every service on it."""
 
-from collections.abc import AsyncGenerator, Mapping
+import threading
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -9,8 +10,9 @@ from typing import Self
 import msgspec
 from anyio import CancelScope, to_thread
 
-from rixin.assistants import Answers, Assistants, Conversations
+from rixin.assistants import Acting, Answers, Assistant, Assistants, Consents, Conversations
 from rixin.assistants.packs import Packs
+from rixin.assistants.tools import Ask, Sheet, ToolAudit, Toolbox, refuse
 from rixin.data import Datasets
 from rixin.engines import Engine, EngineKind, EnginePool
 from rixin.errors import MalformedModel
@@ -45,7 +47,11 @@ class Workspace:
         self.accounts = Accounts(self.database, self.keys)
         self.conversations = Conversations(self.database)
         self.answers = Answers(self.database)
-        self.assistants = Assistants(self.database)
+        self.assistants = Assistants(self.database, lambda names: self.tools.check(names))
+        self.tool_audit = ToolAudit(self.database)
+        self.consents = Consents()
+        self._tools: Toolbox | None = None
+        self._tools_lock = threading.Lock()
         self.engines = EnginePool(engine_kinds(settings) if kinds is None else kinds, max_engines=settings.max_engines)
         self.libraries = Libraries(self.database, settings.home, AliasEmbedder(self.models, self.engines))
         self.packs = Packs(self.libraries, self.assistants, self.models)
@@ -58,7 +64,43 @@ class Workspace:
             yield self
         finally:
             await self.answers.close(grace_s=ANSWERS_GRACE_S)
+            if self._tools is not None:
+                await self._tools.close()
+                self._tools = None
             await self.engines.close()
+
+    @property
+    def tools(self) -> Toolbox:
+        """What assistants may call, as tools.toml says when it is first needed. Raises SettingsInvalid, with the line.
+
+        Used only for names, it needs no `running()`.
+        """
+        with self._tools_lock:
+            if self._tools is None:
+                self._tools = Toolbox(self.settings.home)
+            return self._tools
+
+    def acting(
+        self,
+        assistant: Assistant,
+        *,
+        consent: Ask = refuse,
+        conversation_id: str | None = None,
+        sheets: Sequence[Sheet] = (),
+    ) -> Acting | None:
+        """What the assistant acts with, None where it has no tools; raises SettingsInvalid.
+
+        `consent` is asked before a call that may change something outside.
+        """
+        if not assistant.tools:
+            return None
+        return Acting(
+            toolbox=self.tools,
+            audit=self.tool_audit,
+            consent=consent,
+            conversation_id=conversation_id,
+            sheets=sheets,
+        )
 
     @asynccontextmanager
     async def working(self) -> AsyncGenerator[Self]:

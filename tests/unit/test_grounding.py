@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rixin.assistants.answering import AskEvent, Grounded, Question, Sources, ask
+from rixin.assistants import AskEvent, Grounded, Question, Sources, ask
 from rixin.assistants.assistant import AnswerPolicy, Assistant, Limits, Title
 from rixin.assistants.followup import leans
 from rixin.assistants.passages import harmless

@@ -1,5 +1,6 @@
 """What a person or a program talks to: requests composed into what engines understand."""
 
+from rixin.assistants.acting import Acting
 from rixin.assistants.answering import Question, ask
 from rixin.assistants.answers import AnswerEvent, Answers, Done, Snapshot, TextDelta
 from rixin.assistants.assistant import (
@@ -13,8 +14,9 @@ from rixin.assistants.assistant import (
 from rixin.assistants.assistants import Assistants, SavedAssistant, Visibility
 from rixin.assistants.citations import Annotation
 from rixin.assistants.compose import TEMPERATURE, TOP_P, compose_chat, compose_thread, sampling
+from rixin.assistants.consents import Consents
 from rixin.assistants.conversations import Conversations
-from rixin.assistants.grounded import AskEvent, Grounded, Grounding, Sources
+from rixin.assistants.grounded import AskEvent, Grounded, Grounding, Sources, ToolUse
 from rixin.assistants.messages import Conversation, ConversationPage, Message, MessageError, Usage
 from rixin.assistants.requests import ChatRequest, GenerationFields
 from rixin.assistants.searching import Searcher
@@ -24,6 +26,7 @@ __all__ = [
     "PREFIX",
     "TEMPERATURE",
     "TOP_P",
+    "Acting",
     "Annotation",
     "AnswerEvent",
     "Answers",
@@ -31,6 +34,7 @@ __all__ = [
     "Assistant",
     "Assistants",
     "ChatRequest",
+    "Consents",
     "Conversation",
     "ConversationPage",
     "Conversations",
@@ -46,6 +50,7 @@ __all__ = [
     "Snapshot",
     "Sources",
     "TextDelta",
+    "ToolUse",
     "Usage",
     "Visibility",
     "ask",

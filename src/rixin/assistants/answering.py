@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from rixin.assistants.acting import Acting, Shown, act, reserved, search_of, tools_of
 from rixin.assistants.assistant import Assistant
-from rixin.assistants.citations import CitedText
 from rixin.assistants.followup import language_of, standalone, whole_text
-from rixin.assistants.grounded import AskEvent, Grounded, Grounding, Sources, sources_of
+from rixin.assistants.grounded import AskEvent, Sources, sources_of
 from rixin.assistants.grounding import JUDGE_SCHEMA, JUDGE_YES, GroundedPrompt, ground
-from rixin.assistants.progress import storable
-from rixin.assistants.refusal import RefusalWatch, nearest_places, refusal, refuses, unsupported
+from rixin.assistants.making import Making
 from rixin.assistants.searching import Searcher
+from rixin.assistants.storable import storable
+from rixin.assistants.tools.running import Asked, Called, ToolEvent
+from rixin.assistants.tools.tool import Tool, ToolContext
 from rixin.engines.protocol import (
     ChatPrompt,
     Delta,
@@ -47,88 +49,138 @@ class Question:
 
 
 async def ask(
-    assistant: Assistant, question: Question, *, reader: Reader, searcher: Searcher | None, lease: Lease
+    assistant: Assistant,
+    question: Question,
+    *,
+    reader: Reader,
+    searcher: Searcher | None,
+    lease: Lease,
+    acting: Acting | None = None,
 ) -> AsyncGenerator[AskEvent]:
     """Sources (where the assistant has Libraries), Started, Deltas of checked text, Grounded, Finished.
 
-    `lease` gives the engine of the assistant's model. Raises InvalidRequest, NotFound for a Library that the reader
-    may not read, ContextLengthExceeded, and what the engine raises.
+    Between them an Asked and a Called for each call of its tools. `lease` gives the engine of the assistant's model.
+    Raises InvalidRequest, NotFound for a Library that the reader may not read or a tool that is not there,
+    ContextLengthExceeded, StoreUnavailable where a call can't be written down, and what the engine raises.
     """
     if not question.messages or question.messages[-1].role != "user" or not question.messages[-1].content.strip():
         raise InvalidRequest("The last message must be a question.", param="messages")
     if assistant.libraries and searcher is None:
         raise InvalidRequest("There are no Libraries here.", param="model")
+    tools = await tools_of(assistant, acting)
     async with lease() as engine:
         if not engine.capabilities().generate:
             raise InvalidRequest(f"The model {assistant.model!r} makes no text.", param="model")
-        async with aclosing(_answer(assistant, question, reader, searcher, engine)) as events:
+        answering = _Answering(assistant, question, reader, searcher, engine, tools, acting)
+        async with aclosing(answering.events()) as events:
             async for event in events:
                 yield event
 
 
-async def _answer(
-    assistant: Assistant, question: Question, reader: Reader, searcher: Searcher | None, engine: Engine
-) -> AsyncGenerator[AskEvent]:
-    *earlier, last = question.messages
-    asked = last.content
-    language = language_of(asked)
-    found: Found | None = None
-    query = asked
-    if assistant.libraries and searcher is not None:
-        query = await standalone(asked, earlier, engine.generate, question.request_id)
-        found = await searcher.search(
-            assistant.libraries,
-            query,
-            reader=reader,
-            limit=assistant.limits.passages * 2,
-            filters=assistant.filters,
-        )
-        found = msgspec.structs.replace(found, hits=tuple(map(_clean, found.hits)))
-    prompt = await ground(
-        assistant,
-        earlier,
-        asked,
-        None if found is None else found.hits,
-        language=language,
-        context_tokens=engine.capabilities().context_length or FALLBACK_CONTEXT,
-        count=counter(engine),
-    )
-    if found is not None:
-        yield Sources(query=query, confidence=found.confidence, sources=sources_of(prompt.passages))
-    said = "\n".join(turn.content for turn in question.messages)
-    answer = _Making(assistant, prompt, query, found, language, said)
-    if found is not None and await _unsure(assistant, found, prompt, language, engine, question.request_id):
-        yield Started(prompt_tokens=0)
-        yield Delta(text=answer.refuse())
-        yield answer.grounded()
-        yield Finished(reason="stop", completion_tokens=0)
-        return
-    request = GenerateRequest(
-        id=question.request_id,
-        prompt=ChatPrompt(messages=prompt.messages),
-        sampling=msgspec.structs.replace(
-            question.sampling,
-            max_tokens=min(question.sampling.max_tokens or prompt.budget.answer, prompt.budget.answer),
-            temperature=assistant.temperature if question.temperature is None else question.temperature,
-            json_schema=None,
-        ),
-    )
-    made = 0
-    async with aclosing(engine.generate(request)) as events:
-        async for event in events:
-            if isinstance(event, Delta):
-                made += event.tokens
-                yield msgspec.structs.replace(event, text=answer.take(storable(event.text)))
-                if answer.refused:  # the rest of what the model would say is not wanted
-                    yield answer.grounded()
-                    yield Finished(reason="stop", completion_tokens=made)
-                    return
-            elif isinstance(event, Finished):
-                yield Delta(text=answer.finish())
+@dataclass(frozen=True)
+class _Answering:
+    """One question on its way to an answer."""
+
+    assistant: Assistant
+    question: Question
+    reader: Reader
+    searcher: Searcher | None
+    engine: Engine
+    tools: Sequence[Tool]
+    acting: Acting | None
+
+    async def events(self) -> AsyncGenerator[AskEvent]:
+        *earlier, last = self.question.messages
+        asked = last.content
+        language = language_of(asked)
+        found: Found | None = None
+        query = asked
+        if self.assistant.libraries:
+            query = await standalone(asked, earlier, self.engine.generate, self.question.request_id)
+            found = await self._search(query)
+        prompt = await self._prompt(earlier, asked, found, language)
+        if found is not None:
+            yield Sources(query=query, confidence=found.confidence, sources=sources_of(prompt.passages))
+        said = "\n".join(turn.content for turn in self.question.messages)
+        answer = Making(self.assistant, prompt, query, found, language, said)
+        if found is not None and await _unsure(
+            self.assistant, found, prompt, language, self.engine, self.question.request_id
+        ):
+            if not self.tools:
+                yield Started(prompt_tokens=0)
+                yield Delta(text=answer.refuse())
                 yield answer.grounded()
-                yield event
-            else:
-                yield event
+                yield Finished(reason="stop", completion_tokens=0)
+                return
+            answer.doubt()
+        made = 0
+        async with aclosing(self._made(prompt, answer.shown)) as events:
+            async for event in events:
+                if isinstance(event, Delta):
+                    made += event.tokens
+                    yield msgspec.structs.replace(event, text=answer.take(storable(event.text)))
+                    if answer.refused:  # the rest of what the model would say is not wanted
+                        yield answer.grounded()
+                        yield Finished(reason="stop", completion_tokens=made)
+                        return
+                elif isinstance(event, Finished):
+                    yield Delta(text=answer.finish())
+                    yield answer.grounded()
+                    yield event
+                else:
+                    if isinstance(event, Asked | Called):
+                        answer.act(event)
+                    yield event
+
+    async def _search(self, query: str) -> Found:
+        assert self.searcher is not None, "`ask` has looked"
+        found = await self.searcher.search(
+            self.assistant.libraries,
+            query,
+            reader=self.reader,
+            limit=self.assistant.limits.passages * 2,
+            filters=self.assistant.filters,
+        )
+        return msgspec.structs.replace(found, hits=tuple(map(_clean, found.hits)))
+
+    async def _prompt(
+        self, earlier: Sequence[Message], asked: str, found: Found | None, language: str
+    ) -> GroundedPrompt:
+        context = self.engine.capabilities().context_length or FALLBACK_CONTEXT
+        count = counter(self.engine)
+        return await ground(
+            self.assistant,
+            earlier,
+            asked,
+            None if found is None else found.hits,
+            language=language,
+            context_tokens=context - await reserved(self.tools, context, count),
+            count=count,
+            tools=bool(self.tools),
+        )
+
+    def _made(self, prompt: GroundedPrompt, shown: Shown) -> AsyncGenerator[ToolEvent]:
+        sampling, assistant = self.question.sampling, self.assistant
+        request = GenerateRequest(
+            id=self.question.request_id,
+            prompt=ChatPrompt(messages=prompt.messages),
+            sampling=msgspec.structs.replace(
+                sampling,
+                max_tokens=min(sampling.max_tokens or prompt.budget.answer, prompt.budget.answer),
+                temperature=assistant.temperature if self.question.temperature is None else self.question.temperature,
+                json_schema=None,
+            ),
+        )
+        if not self.tools or self.acting is None:
+            return self.engine.generate(request)
+        context = ToolContext(
+            user_id=self.reader.user_id,
+            assistant=assistant.name,
+            conversation_id=self.acting.conversation_id,
+            search=search_of(assistant, self.reader, self.searcher, shown, _clean),
+            sheets=self.acting.sheets,
+        )
+        return act(self.engine, request, self.tools, context, self.acting, shown)
 
 
 async def _unsure(
@@ -156,72 +208,6 @@ def _clean(hit: Hit) -> Hit:
     if "\0" not in hit.text + hit.title:
         return hit
     return msgspec.structs.replace(hit, text=storable(hit.text), title=storable(hit.title))
-
-
-class _Making:
-    """One answer while it is made: text of the model in, checked text out."""
-
-    def __init__(
-        self, assistant: Assistant, prompt: GroundedPrompt, query: str, found: Found | None, language: str, said: str
-    ) -> None:
-        self._assistant = assistant
-        self._prompt = prompt
-        self._query = query
-        self._found = found
-        self._language = language
-        self._watch = RefusalWatch(language) if found is not None else None
-        self._cited = CitedText(
-            prompt.passages, said=said, language=language, check_quotes=assistant.policy.quotes == "check"
-        )
-        self._grounded = found is not None
-        self.refused = False
-        self._content = ""
-
-    def take(self, text: str) -> str:
-        if not self._grounded:
-            return self._keep(text)
-        if self._watch is not None:
-            text = self._watch.feed(text)
-            if self._watch.refused:
-                return self.refuse()
-        return self._keep(self._cited.feed(text))
-
-    def finish(self) -> str:
-        """What was held back, and what must be said behind an answer that no source supports."""
-        if not self._grounded:
-            return ""
-        rest = self._cited.feed(self._watch.rest() if self._watch is not None else "") + self._cited.finish()
-        whole = self._content + rest
-        if not self._cited.annotations and refuses(whole, self._language):
-            self.refused = True
-            rest += "\n\n" + nearest_places(self._prompt.passages, self._language)
-        elif not self._cited.annotations and whole.strip():
-            rest += "\n\n" + unsupported(self._prompt.passages, self._language)
-        return self._keep(rest)
-
-    def refuse(self) -> str:
-        """The house's own words instead of the model's."""
-        self.refused = True
-        return self._keep(refusal(self._prompt.passages, self._language))
-
-    def grounded(self) -> Grounded:
-        return Grounded(
-            content=self._content,
-            annotations=() if self.refused else tuple(self._cited.annotations),
-            grounding=Grounding(
-                assistant=self._assistant.version,
-                query=self._query,
-                confidence=0.0 if self._found is None else self._found.confidence,
-                refused=self.refused,
-                budget=self._prompt.budget,
-                sources=sources_of(self._prompt.passages),
-                notes=tuple(self._cited.notes),
-            ),
-        )
-
-    def _keep(self, text: str) -> str:
-        self._content += text
-        return text
 
 
 def counter(engine: Engine) -> Callable[[str], Awaitable[int]]:

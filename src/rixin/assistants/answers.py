@@ -10,7 +10,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from rixin.assistants.drafts import LEASE_S, Drafts
-from rixin.assistants.grounded import AskEvent
+from rixin.assistants.grounded import AskEvent, ToolUse
 from rixin.assistants.messages import Message, MessageError, Status
 from rixin.assistants.progress import Progress
 from rixin.errors import Conflict, EngineDied, EngineUnavailable, RixinError
@@ -25,10 +25,11 @@ log = logging.getLogger(__name__)
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
-    """The answer so far: always the first thing that a listener gets."""
+    """The answer so far: always the first thing that a listener gets. `tools` are the calls made for it by then."""
 
     content: str
     status: Status
+    tools: tuple[ToolUse, ...] = ()
 
 
 class TextDelta(Struct, frozen=True):
@@ -43,7 +44,7 @@ class Done(Struct, frozen=True):
     message: Message
 
 
-AnswerEvent = Snapshot | TextDelta | Done
+AnswerEvent = Snapshot | TextDelta | ToolUse | Done
 
 
 class Answers:
@@ -93,10 +94,11 @@ class Answers:
         return await progress.last()
 
     async def subscribe(self, message_id: str) -> AsyncGenerator[AnswerEvent]:
-        """One Snapshot, then TextDeltas, then one Done. The caller checks first whose answer it is.
+        """One Snapshot, then TextDeltas and ToolUses, then one Done. The caller checks first whose answer it is.
 
-        A listener that is slow gets more text at once. An answer that another process makes, or that has not
-        begun yet, is followed in the database. Raises NotFound, also when it is deleted meanwhile.
+        Of a call there is a ToolUse when it begins, and one when it has ended. A listener that is slow gets more text
+        at once. An answer that another process makes, or that has not begun yet, is followed in the database, which
+        does not tell of calls. Raises NotFound, also when it is deleted meanwhile.
         """
         progress = self._making.get(message_id)
         if progress is None:
@@ -115,14 +117,17 @@ class Answers:
             text, place = progress.text[told:], len(progress.pieces)
             if text:
                 yield TextDelta(text)
+            for use in progress.uses:
+                yield use
         else:
             place = len(progress.pieces)
-            yield Snapshot(content=progress.text, status=progress.message().status)
+            yield Snapshot(content=progress.text, status=progress.message().status, tools=progress.uses)
         while True:
-            text, place = await progress.more(place)
-            if not text:
+            pieces, place = await progress.more(place)
+            if not pieces:
                 break
-            yield TextDelta(text)
+            for piece in pieces:
+                yield TextDelta(piece) if isinstance(piece, str) else piece
         yield Done(progress.message())
 
     async def close(self, *, grace_s: float = 0.0) -> None:

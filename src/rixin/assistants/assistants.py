@@ -1,5 +1,6 @@
 """The assistants of a Workspace: named, versioned by their content, each open to whom it is for."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, cast
@@ -35,16 +36,20 @@ class SavedAssistant:
 class Assistants:
     """Synchronous, and safe between threads and processes. What a reader may not use is NotFound to them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, check_tools: Callable[[Sequence[str]], None] = lambda _: None) -> None:
+        """`check_tools` raises for names of tools that there aren't."""
         self._database = database
+        self._check_tools = check_tools
 
     def save(self, assistant: Assistant, *, reader: Reader, visibility: Visibility | None = None) -> SavedAssistant:
         """Keep it as the newest version of its name; the same content once more is the same version.
 
-        A new name is its maker's, open to everyone unless said otherwise. Raises InvalidRequest, and PermissionDenied
-        for a name that is someone else's.
+        A new name is its maker's, open to everyone unless said otherwise. Raises InvalidRequest, NotFound for a
+        tool that there isn't, and PermissionDenied for a name that is someone else's.
         """
         check(assistant)
+        if assistant.tools:
+            self._check_tools(assistant.tools)
         version_id = assistant.version
         with self._database.write() as session:
             self._database.exclusively(session, f"assistant {assistant.name}")

@@ -81,11 +81,7 @@ class CitedText:
     def __init__(
         self, passages: Sequence[Passage], *, said: str = "", language: str = "en", check_quotes: bool = True
     ) -> None:
-        self._passages = passages
-        self._by_number = {passage.number: index for index, passage in enumerate(passages)}
-        self._evidence = Evidence(
-            [passage.hit.text for passage in passages], [passage.distinct_names(passages) for passage in passages]
-        )
+        self._know(passages)
         self._said = plain(said)
         self._language = language if language in REMOVED else "en"
         self._check_quotes = check_quotes
@@ -101,6 +97,19 @@ class CitedText:
         self._ending = ""
         self.annotations: list[Annotation] = []
         self.notes: list[Note] = []
+
+    def learn(self, passages: Sequence[Passage], said: str) -> None:
+        """All passages that may be cited from here on, those of before first; and more that may be quoted."""
+        if len(passages) != len(self._passages):
+            self._know(passages)
+        self._said += plain(said)
+
+    def _know(self, passages: Sequence[Passage]) -> None:
+        self._passages = tuple(passages)
+        self._by_number = {passage.number: index for index, passage in enumerate(passages)}
+        self._evidence = Evidence(
+            [passage.hit.text for passage in passages], [passage.distinct_names(passages) for passage in passages]
+        )
 
     @property
     def text(self) -> str:

@@ -6,8 +6,10 @@ import time
 import msgspec
 
 from rixin.assistants.drafts import HEARTBEAT_S, Ending
-from rixin.assistants.grounded import AskEvent, Grounded
+from rixin.assistants.grounded import AskEvent, Grounded, ToolUse, asked_of, called_of
 from rixin.assistants.messages import Message, MessageError, Status, Usage
+from rixin.assistants.storable import storable
+from rixin.assistants.tools.running import Asked, Called
 from rixin.engines.protocol import Delta, Finished, Started
 
 
@@ -16,7 +18,7 @@ class Progress:
 
     def __init__(self, answer: Message) -> None:
         self.answer = answer
-        self.pieces: list[str] = []
+        self.pieces: list[str | ToolUse] = []
         self.ending: Ending | None = None
         self.closed = False  # the ending was saved, or at least tried to be
         self.saved_pieces = 0
@@ -29,10 +31,16 @@ class Progress:
         self._completion_tokens = 0
         self.finish_reason: str | None = None
         self._grounded: Grounded | None = None
+        self._uses: dict[str, ToolUse] = {}
 
     @property
     def text(self) -> str:
-        return "".join(self.pieces)
+        return "".join(piece for piece in self.pieces if isinstance(piece, str))
+
+    @property
+    def uses(self) -> tuple[ToolUse, ...]:
+        """The calls of tools so far, each as it is now."""
+        return tuple(self._uses.values())
 
     def needs_saving(self) -> bool:
         """Whether there is new text, or it is time for a sign of life."""
@@ -48,6 +56,10 @@ class Progress:
         match event:
             case Grounded():
                 self._grounded = event
+            case Asked():
+                self._use(asked_of(event))
+            case Called():
+                self._use(called_of(event, self._uses.get(event.id)))
             case Started():
                 self._prompt_tokens = event.prompt_tokens
                 self._cached_tokens = event.cached_tokens
@@ -82,11 +94,17 @@ class Progress:
         self.closed = True
         self._wake()
 
-    async def more(self, since: int) -> tuple[str, int]:
-        """The text of the pieces from `since` on, and the place after it; waits for some, or gives "" at the end."""
+    async def more(self, since: int) -> tuple[list[str | ToolUse], int]:
+        """The pieces from `since` on, texts joined, and the place after them; waits for some, none at the end."""
         while len(self.pieces) <= since and not self.closed:
             await self._changed.wait()
-        return "".join(self.pieces[since:]), len(self.pieces)
+        found: list[str | ToolUse] = []
+        for piece in self.pieces[since:]:
+            if found and isinstance(found[-1], str) and isinstance(piece, str):
+                found[-1] += piece
+            else:
+                found.append(piece)
+        return found, len(self.pieces)
 
     async def last(self) -> Message:
         """The whole answer, when it is closed."""
@@ -123,16 +141,11 @@ class Progress:
             tokens_per_second=None if speed is None else round(speed, 1),
         )
 
+    def _use(self, use: ToolUse) -> None:
+        self._uses[use.id] = use
+        self.pieces.append(use)
+        self._wake()
+
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-def storable(text: str) -> str:
-    """A model may emit what no database column holds: U+0000 and lone surrogates become U+FFFD."""
-    text = text.replace("\0", "\ufffd")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text

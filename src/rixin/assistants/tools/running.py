@@ -47,7 +47,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     calls: int = 8
     seconds: float = 30.0
     text_bytes: int = 32 << 10
-    consent_seconds: float = 600.0
+    consent_seconds: float = 180.0
 
 
 class Asked(Struct, frozen=True, kw_only=True):

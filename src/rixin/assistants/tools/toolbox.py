@@ -36,12 +36,25 @@ class Toolbox:
         """What an assistant's file may list: built-in tools, and servers and interfaces for all that they offer."""
         return [*(tool.name for tool in BUILT_IN), *self._mcp, *self._sources]
 
+    def check(self, names: Sequence[str]) -> None:
+        """Raises NotFound for a name that neither is built in nor begins with an entry of tools.toml."""
+        known = self.names()
+        for name in names:
+            owner = name.partition("__")[0]
+            if name not in known and (owner not in self._mcp and owner not in self._sources):
+                raise NotFound(
+                    f"There is no tool {name!r}.",
+                    fix=f"There are {', '.join(known)}; others are added in {TOOLS_FILE}.",
+                    param="tools",
+                )
+
     async def tools(self, names: Sequence[str]) -> list[Tool]:
         """The tools of these names: a built-in one, `server` for all of a server's, or `server__tool` for one of them.
 
-        A server that can't be reached now offers nothing; `problems` says why. Raises NotFound for a name that neither
-        is built in nor begins with an entry of tools.toml.
+        A server that can't be reached now offers nothing; `problems` says why. Raises NotFound as `check` does, and
+        for a tool that its server, which can be reached, does not offer.
         """
+        self.check(names)
         built_in = {tool.name: tool for tool in BUILT_IN}
         found: dict[str, Tool] = {}
         for name in names:
@@ -49,15 +62,14 @@ class Toolbox:
             if name in built_in:
                 found[name] = built_in[name]
                 continue
-            if owner not in self._mcp and owner not in self._sources:
+            offered = {tool.name: tool for tool in await self._of(owner)}
+            if single and name not in offered and owner not in self.problems():
                 raise NotFound(
-                    f"There is no tool {name!r}.",
-                    fix=f"There are {', '.join(self.names())}; others are added in {TOOLS_FILE}.",
+                    f"{owner!r} offers no tool {single!r}.",
+                    fix="`rixin tools list` shows those it offers.",
                     param="tools",
                 )
-            for tool in await self._of(owner):
-                if not single or tool.name == name:
-                    found[tool.name] = tool
+            found |= {known: tool for known, tool in offered.items() if not single or known == name}
         return list(found.values())
 
     def problems(self) -> dict[str, str]:
