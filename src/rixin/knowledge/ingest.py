@@ -81,6 +81,7 @@ class _Batch:
     bodies: dict[str, bytes] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     bytes: int = 0
+    again: int = 0
 
     def put(self, row: LibraryDocumentRow, replaced: _Known | None) -> None:
         self.rows.append(row)
@@ -113,6 +114,7 @@ class Ingest:
         self._reading = Reading()
         self._seen: set[tuple[str | None, str]] = set()
         self._of = self._written = self._added = self._failed = self._unchanged = 0
+        self._again_of = self._again_done = 0
 
     async def run(self, feeds: Sequence[Feed], problems: Sequence[str] = ()) -> Ingested:
         """Raises what the embedder raises, InvalidRequest, NotEnoughDisk; what is written by then is not lost."""
@@ -140,6 +142,7 @@ class Ingest:
         removed = await asyncio.to_thread(self._without_the_gone, {feed.source_id for feed in feeds})
         live, changed = await asyncio.to_thread(self._live)
         there = await writing.document_ids()
+        self._again_of = len(live - there)
         await self._write_all(self._again(sorted(live - there), writing), writing)
         await writing.remove(sorted(there - live))
         number = self._number
@@ -160,7 +163,7 @@ class Ingest:
             documents = await writing.kept(ids[at : at + AGAIN_AT_ONCE])
 
             def cut(documents: Mapping[str, Document] = documents) -> _Batch:
-                batch = _Batch()
+                batch = _Batch(again=len(documents))
                 for id, document in documents.items():
                     batch.entries += entries_of(id, document, self._count, self._limit)
                 return batch
@@ -203,6 +206,7 @@ class Ingest:
         await writing.add(batch.entries, vectors)
         await asyncio.to_thread(self._record, batch)  # last: what isn't recorded is taken out by the next ingest
         self._written += len(batch.entries)
+        self._again_done += batch.again
         self._tell()
 
     def _batches(self, feeds: Sequence[Feed]) -> Iterator[_Batch]:
@@ -345,7 +349,9 @@ class Ingest:
             return set(session.scalars(select(LibraryVersionRow.table_name).where(mine)))
 
     def _tell(self) -> None:
-        self._report(IngestProgress(len(self._seen), self._of, self._written, self._failed))
+        # Documents that are only indexed anew are counted for themselves: their reading was done before.
+        done, of = (self._again_done, self._again_of) if self._again_of else (len(self._seen), self._of)
+        self._report(IngestProgress(done, of, self._written, self._failed))
 
 
 def entries_of(id: str, document: Document, count: Count, limit: int) -> list[Entry]:
