@@ -31,6 +31,7 @@ app.command("rixin.cli.report:gap", name="gap", help="Place a model beside other
 app.command("rixin.cli.compare:gate_app", name="gate", help="Decide by evidence whether a version may go live.")
 app.command("rixin.cli.arena:app", name="arena", help="Choose between answers without knowing whose they are.")
 app.command("rixin.cli.assistants:app", name="assistants", help="List, show, import, export and remove assistants.")
+app.command("rixin.cli.tools:app", name="tools", help="What assistants may call, and every call that they made.")
 app.command("rixin.cli.packs:app", name="packs", help="Install whole fields: a Library, an assistant and a suite.")
 app.command("rixin.cli.keys:app", name="keys", help="Make, list and revoke API keys.")
 app.command("rixin.cli.doctor:doctor", name="doctor", help="What machine this is, what is used of it, what would help.")

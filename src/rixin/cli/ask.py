@@ -1,7 +1,7 @@
 """`rixin ask`: one question, one answer, on this machine and without a server."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated
 
 import msgspec
@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from rixin.assistants import AskEvent, Grounded, Question
+from rixin.assistants.tools import Ask, Asked, Called
 from rixin.cli.paint import printable
 from rixin.cli.talk import Answer, Talk, question
 from rixin.engines import Delta, Message
@@ -22,6 +23,7 @@ def ask(
     *,
     model: str | None = None,
     assistant: str | None = None,
+    allow: Annotated[list[str] | None, Parameter(negative=())] = None,
     system: str | None = None,
     max_tokens: int | None = None,
     temperature: float | None = None,
@@ -37,6 +39,8 @@ def ask(
         The model, version or alias to ask; the alias `chat` if left out.
     assistant
         The assistant to ask, which answers from its Libraries with citations.
+    allow
+        A tool, or an entry of tools.toml, that may change something outside for this question; may be repeated.
     system
         Instructions that go before the question.
     max_tokens
@@ -56,6 +60,8 @@ def ask(
         raise InvalidRequest("--max-tokens is at least 1.")
     if assistant is not None and model is not None:
         raise InvalidRequest("--assistant and --model can't both be given.", fix="An assistant has a model of its own.")
+    if allow and assistant is None:
+        raise InvalidRequest("--allow is for an assistant's tools.", fix="Give --assistant too.")
     on_terminal = sys.stdout.isatty()
     answer = Answer()
     with open_workspace() as workspace:
@@ -74,7 +80,8 @@ def ask(
                     temperature=temperature,
                     sampling=request.sampling,
                 )
-                events: Iterable[AskEvent] = talk.ask(saved.assistant, version, asked)
+                consent = consent_to(allow or ())
+                events: Iterable[AskEvent] = talk.ask(saved.assistant, version, asked, consent=consent)
             else:
                 events = talk.answer(version, request)
             for event in events:
@@ -82,6 +89,8 @@ def ask(
                 if isinstance(event, Delta) and not json:
                     sys.stdout.write(printable(event.text) if on_terminal else event.text)
                     sys.stdout.flush()
+                elif isinstance(event, Called) and not json:
+                    print(f"({event.tool}: {event.outcome})", file=sys.stderr)
     if json:
         print(_as_json(answer, saved.model_id if saved is not None else name, version.id))
         return
@@ -90,6 +99,15 @@ def ask(
     if answer.grounded is not None:
         for line in source_lines(answer.grounded):
             print(printable(line) if on_terminal else line)
+
+
+def consent_to(tools: Collection[str]) -> Ask:
+    """Allows the tools of these names, and all of the entries of these names."""
+
+    async def allowed(call: Asked) -> bool:
+        return call.tool in tools or call.tool.partition("__")[0] in tools
+
+    return allowed
 
 
 def source_lines(grounded: Grounded) -> list[str]:
@@ -135,5 +153,6 @@ def _as_json(answer: Answer, model: str, version: str) -> str:
             "budget": grounding.budget,
             "sources": grounding.sources,
             "notes": grounding.notes,
+            "tools": grounding.tools,
         }
     return msgspec.json.encode(found).decode()

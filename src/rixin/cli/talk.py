@@ -10,6 +10,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from msgspec import Struct
 
 from rixin.assistants import TEMPERATURE, TOP_P, AskEvent, Assistant, Grounded, Question, ask
+from rixin.assistants.tools import Ask, refuse
 from rixin.engines import (
     ChatPrompt,
     Delta,
@@ -88,7 +89,9 @@ class Talk:
 
         return self._told(generated())
 
-    def ask(self, assistant: Assistant, version: Version, question: Question) -> Generator[AskEvent]:
+    def ask(
+        self, assistant: Assistant, version: Version, question: Question, *, consent: Ask = refuse
+    ) -> Generator[AskEvent]:
         """The events of an assistant's answer, made by `version`, asked with all that this machine may read."""
         house = self._workspace
         return self._told(
@@ -98,6 +101,7 @@ class Talk:
                 reader=MACHINE,
                 searcher=house.libraries,
                 lease=lambda: house.engines.lease(version),
+                acting=house.acting(assistant, consent=consent),
             )
         )
 

@@ -8,9 +8,10 @@ from rixin.assistants.tools.fence import DATA_RULE, fence, neutral
 from rixin.assistants.tools.running import Ask, Asked, Called, Limits, ToolEvent, refuse, run_tools
 from rixin.assistants.tools.tables import TableQuery
 from rixin.assistants.tools.tool import Search, Sheet, Tool, ToolContext, ToolResult
-from rixin.assistants.tools.toolbox import Toolbox
+from rixin.assistants.tools.toolbox import BUILT_IN, Toolbox
 
 __all__ = [
+    "BUILT_IN",
     "DATA_RULE",
     "Ask",
     "Asked",
