@@ -10,9 +10,11 @@ import msgspec
 from cyclopts import App, Parameter
 
 from rixin.cli.data import plain
+from rixin.cli.progress import ProgressLine
 from rixin.cli.tables import print_json, print_table
 from rixin.errors import InvalidRequest, NotFound
 from rixin.knowledge import MACHINE, Found, Hit, Ingested, IngestProgress, Visibility
+from rixin.models import catalogue, install
 from rixin.workspace import Workspace, open_workspace
 
 app = App(name="library", help="Make, fill, search and share Libraries of documents.")
@@ -22,7 +24,12 @@ SHOWN_TEXT = 240
 
 @app.command
 def create(
-    name: str, paths: list[Path] | None = None, *, description: str = "", visibility: Visibility = "named"
+    name: str,
+    paths: list[Path] | None = None,
+    *,
+    description: str = "",
+    visibility: Visibility = "named",
+    embedder: str | None = None,
 ) -> None:
     """Make a Library. `rixin library ingest` then reads its sources.
 
@@ -36,12 +43,44 @@ def create(
         What is in it, in a sentence.
     visibility
         Who may read it: everyone with an account, or only those who are named by `rixin library grant`.
+    embedder
+        The model that finds by meaning, such as multilingual-e5-small, which is fetched if it isn't here; the alias
+        `embed` if left out.
     """
     with open_workspace() as workspace:
-        workspace.libraries.create(name, description=description, visibility=visibility)
+        workspace.libraries.create(
+            name, description=description, visibility=visibility, embedder=_embedder(workspace, embedder)
+        )
         if paths:
             workspace.libraries.add(name, paths)
     print(f"The Library {name} is made. Fill it with `rixin library ingest {name}`.", file=sys.stderr)
+
+
+@app.command
+def change(
+    name: str, *, description: str | None = None, visibility: Visibility | None = None, embedder: str | None = None
+) -> None:
+    """Change what a Library says of itself, who may read it, or the model that finds in it by meaning.
+
+    Parameters
+    ----------
+    name
+        The Library.
+    description
+        What is in it, in a sentence.
+    visibility
+        Who may read it: everyone with an account, or only those who are named by `rixin library grant`.
+    embedder
+        Another model to find by meaning; the next ingest makes the index anew beside the old one.
+    """
+    with open_workspace() as workspace:
+        if description is not None:
+            workspace.libraries.describe(name, description)
+        if visibility is not None:
+            workspace.libraries.set_visibility(name, visibility)
+        if embedder is not None:
+            workspace.libraries.set_embedder(name, _embedder(workspace, embedder))
+            print(f"`rixin library ingest {name}` makes the index anew with {embedder}.", file=sys.stderr)
 
 
 @app.command
@@ -273,6 +312,17 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise InvalidRequest(f"{text!r} is no filter.", fix="Write it as key=value.", param="filter")
     return key, value
+
+
+def _embedder(workspace: Workspace, name: str | None) -> str | None:
+    """A model of the catalogue is fetched if it isn't here."""
+    if name is None:
+        return None
+    if name in catalogue() and not any(name == version.model_name for version in workspace.models.versions()):
+        with ProgressLine("the embedder") as line:
+            install(workspace.models, name, line.report)
+    workspace.models.resolve(name)
+    return name
 
 
 def _user_id(workspace: Workspace, name: str) -> str:
