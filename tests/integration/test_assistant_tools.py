@@ -333,13 +333,15 @@ def test_a_listener_that_comes_late_is_told_what_waits(house: Served) -> None:
         place = f"/api/conversations/{conversation}/messages"
         message = ada.post(place, json={"parent_id": None, "content": "Hire Eve."}).json()["answer"]["id"]
         first = Asking(ada, conversation, message)
-        threading.Thread(target=first.follow).start()
+        following = threading.Thread(target=first.follow)
+        following.start()
         first.waiting()
         with ada.stream("GET", f"{place}/{message}/stream") as stream:
             snapshot = next(line for line in stream.iter_lines() if line.startswith("data: "))
         [call] = json.loads(snapshot.removeprefix("data: "))["tools"]
         assert call["outcome"] == "asking"
         stopped = ada.post(f"{place}/{message}/stop").json()["answer"]
+        following.join(10)
     assert stopped["status"] == "stopped"
     assert Office.hired == []
 
