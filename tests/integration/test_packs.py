@@ -62,10 +62,11 @@ def test_the_number_of_documents_is_known_before_they_are_read(laws: Path) -> No
 
 @pytest.fixture
 def some(monkeypatch: pytest.MonkeyPatch) -> Pack:
-    """The law pack with four of its documents."""
+    """The law pack with four of its documents, found by the house's own embedder."""
     mapping = LAW.manifest.library.sqlite
     query = mapping.query.replace("ORDER BY", f"WHERE {SOME} ORDER BY")
-    library = msgspec.structs.replace(LAW.manifest.library, sqlite=msgspec.structs.replace(mapping, query=query))
+    sqlite = msgspec.structs.replace(mapping, query=query)
+    library = msgspec.structs.replace(LAW.manifest.library, sqlite=sqlite, embedder=None)
     return offer(monkeypatch, msgspec.structs.replace(LAW.manifest, library=library))
 
 
