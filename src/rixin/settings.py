@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     heartbeat_s: float = Field(15.0, gt=0, description="Seconds of silence after which a stream sends a comment.")
 
     max_file_bytes: int = Field(2 << 30, ge=1024, description="Largest file that may be uploaded to /v1/files.")
+    library_watch_minutes: float = Field(
+        5.0, ge=0, description="Minutes between two looks at the watched folders of Libraries; 0: never."
+    )
     runs_parallel: int = Field(1, ge=1, description="Trainings that run at once; others wait.")
     compute_core_hours: float = Field(
         0.0, ge=0, description="Core-hours that trainings may use in a window of time; 0: no limit."

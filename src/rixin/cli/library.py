@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -25,8 +24,9 @@ SHOWN_TEXT = 240
 @app.command
 def create(
     name: str,
-    paths: list[Path] | None = None,
+    sources: list[str] | None = None,
     *,
+    watch: bool = False,
     description: str = "",
     visibility: Visibility = "named",
     embedder: str | None = None,
@@ -37,8 +37,10 @@ def create(
     ----------
     name
         What to call it.
-    paths
-        Files and folders that its documents come from.
+    sources
+        Files, folders and pages (https://…) that its documents come from.
+    watch
+        Ingest the files and folders when they change, as long as a server runs.
     description
         What is in it, in a sentence.
     visibility
@@ -51,8 +53,8 @@ def create(
         workspace.libraries.create(
             name, description=description, visibility=visibility, embedder=_embedder(workspace, embedder)
         )
-        if paths:
-            workspace.libraries.add(name, paths)
+        if sources:
+            workspace.libraries.add(name, sources, watched=watch)
     print(f"The Library {name} is made. Fill it with `rixin library ingest {name}`.", file=sys.stderr)
 
 
@@ -84,18 +86,21 @@ def change(
 
 
 @app.command
-def add(name: str, paths: list[Path]) -> None:
-    """Add files and folders as sources; every ingest looks at them for what is new, changed or gone.
+def add(name: str, sources: list[str], *, watch: bool | None = None) -> None:
+    """Add files, folders and pages as sources; every ingest looks at them for what is new, changed or gone.
 
     Parameters
     ----------
     name
         The Library.
-    paths
-        Files and folders.
+    sources
+        Files, folders and pages (https://…).
+    watch
+        Ingest the files and folders when they change, as long as a server runs. A source that is there already is
+        watched from now on, or with --no-watch no longer.
     """
     with open_workspace() as workspace:
-        workspace.libraries.add(name, paths)
+        workspace.libraries.add(name, sources, watched=watch)
     print(f"Read them with `rixin library ingest {name}`.", file=sys.stderr)
 
 
@@ -174,11 +179,36 @@ def show(name: str, *, as_json: Annotated[bool, Parameter("--json")] = False) ->
     print(f"{library.name}, version {library.version}: {library.documents:,} documents, {library.chunks:,} chunks.")
     print(f"Read by: {library.visibility}{''.join(f', {one}' for one in readers)}")
     for source in library.sources:
-        print(f"Source: {source}")
+        print(f"Source: {source}{' (watched)' * (source in library.watched)}")
     print_table(
         ("DOCUMENT", "TITLE", "CHUNKS", "LOCATION", "ERROR"),
         [(one.id, one.title, f"{one.chunks:,}", one.location, one.error or "-") for one in documents],
     )
+
+
+@app.command
+def versions(name: str, *, as_json: Annotated[bool, Parameter("--json")] = False) -> None:
+    """List the versions of a Library that can still be searched, the newest first.
+
+    Parameters
+    ----------
+    name
+        The Library.
+    as_json
+        As JSON, for programs.
+    """
+    with open_workspace() as workspace:
+        found = workspace.libraries.versions(name, MACHINE)
+    if as_json:
+        print_json([plain(asdict(one)) for one in found])
+        return
+    rows = [
+        (str(one.number), f"{one.created_at:%Y-%m-%d %H:%M}", f"{one.documents:,}", f"{one.chunks:,}", one.embedder)
+        for one in found
+    ]
+    print_table(("VERSION", "MADE (UTC)", "DOCUMENTS", "CHUNKS", "EMBEDDER"), rows)
+    if not rows:
+        print(f"Nothing is read yet. `rixin library ingest {name}` does that.", file=sys.stderr)
 
 
 @app.command

@@ -14,6 +14,7 @@ from rixin.http.body import BoundedBody
 from rixin.http.console import console_router
 from rixin.http.console.packs import Installing
 from rixin.http.console.reading import Reading
+from rixin.http.console.watching import Watching
 from rixin.http.describe import openapi_document
 from rixin.http.envelope import Envelope, own_hosts
 from rixin.http.errors import install_error_handlers
@@ -52,7 +53,10 @@ def routes(workspace: Workspace | None, background: Background | None = None) ->
     async def life(_: FastAPI) -> AsyncGenerator[None]:
         assert workspace is not None
         async with workspace.running(), workspace.working():
-            beside = [asyncio.create_task(app.state.reading.run(), name="reading")]
+            beside = [
+                asyncio.create_task(app.state.reading.run(), name="reading"),
+                asyncio.create_task(Watching(workspace, app.state.reading).run(), name="watching"),
+            ]
             if background is not None:
                 beside.append(asyncio.create_task(background()))
             try:

@@ -7,9 +7,10 @@ if TYPE_CHECKING:
     from rixin.knowledge.documents import Block, Chunk, Document
     from rixin.knowledge.embedding import AliasEmbedder, Embedder
     from rixin.knowledge.ingest import Ingested, IngestProgress
-    from rixin.knowledge.libraries import Libraries, Library, LibraryDocument, Visibility
+    from rixin.knowledge.libraries import Libraries, Library, LibraryDocument, LibraryVersion, Visibility
     from rixin.knowledge.rights import MACHINE, Reader
     from rixin.knowledge.search import Found, Hit
+    from rixin.knowledge.sources import fingerprint
 
 # Imported when first asked for: a process that reads one document needs no database, and starts four times faster.
 _LATER = {
@@ -26,8 +27,10 @@ _LATER = {
     "Libraries": "libraries",
     "Library": "libraries",
     "LibraryDocument": "libraries",
+    "LibraryVersion": "libraries",
     "Reader": "rights",
     "Visibility": "libraries",
+    "fingerprint": "sources",
 }
 
 __all__ = [
@@ -44,8 +47,10 @@ __all__ = [
     "Libraries",
     "Library",
     "LibraryDocument",
+    "LibraryVersion",
     "Reader",
     "Visibility",
+    "fingerprint",
 ]
 
 

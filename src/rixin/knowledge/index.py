@@ -6,7 +6,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -35,6 +35,7 @@ LEAST_TO_CENTRE = 200  # chunks; the middle of a few is too much of each of them
 LEAST = 1e-12
 IDS_AT_ONCE = 500
 KEPT_OPEN = 4
+READERS_S = timedelta(hours=1)  # who opens a document is done by then
 # Of new rows among all: from here on the full-text index is made anew, which is quicker and forgets deleted rows.
 REBUILD_SHARE = 0.1
 Ask = Callable[[Sequence[str]], Awaitable[bytes]]
@@ -203,12 +204,21 @@ class Index:
         found = await table.query().where(_one_of("id", [document_id])).select(["body"]).limit(1).to_arrow()
         return unpacked(found["body"][0].as_py()) if len(found) else None
 
-    async def drop_all_but(self, tables: set[str]) -> None:
-        """Forget the tables that no version needs."""
+    async def keep_only(self, places: Mapping[str, set[str]], forgotten: Sequence[str]) -> None:
+        """Forget the tables that are not named, in those that are every state older than the tags, and documents.
+
+        Again with the same arguments, it finishes what a killed process has begun.
+        """
         connection = await self._connected()
         for name in await names(connection):
-            if name not in tables and name != DOCUMENTS:
+            if name in places:
+                await _prune(await connection.open_table(name), places[name])
+            elif name != DOCUMENTS:
                 await connection.drop_table(name)
+        if forgotten:
+            kept = await connection.open_table(DOCUMENTS)
+            await _delete(kept, "id", forgotten)
+            await kept.optimize(cleanup_older_than=READERS_S)
 
     async def _connected(self) -> "AsyncConnection":
         if self._connection is None:
@@ -299,7 +309,7 @@ class Writing:
                 await self._chunks.create_index("terms", config=words, replace=True)
             if rows >= APPROXIMATE_FROM and "vector" not in columns:
                 await self._chunks.create_index("vector", config=IvfPq(distance_type="dot"))
-            # Merges small pieces and brings what is new into the indexes. Old states are never cleaned away.
+            # Merges small pieces and brings what is new into the indexes. Old states are cleaned away by `keep_only`.
             await self._chunks.optimize(cleanup_older_than=timedelta(days=36_500))
         version = await self._chunks.version()
         tags = await self._chunks.tags.list()
@@ -358,6 +368,23 @@ async def _values(table: "AsyncTable", column: str) -> set[str]:
 async def _delete(table: "AsyncTable", column: str, ids: Sequence[str]) -> None:
     for at in range(0, len(ids), IDS_AT_ONCE):
         await table.delete(_one_of(column, ids[at : at + IDS_AT_ONCE]))
+
+
+async def _prune(table: "AsyncTable", kept: set[str]) -> None:
+    """Take away every state before the oldest that has one of the `kept` tags, and the other tags."""
+    tags = await table.tags.list()
+    for tag in tags.keys() - kept:
+        await table.tags.delete(tag)
+    needed = {tags[tag]["version"] for tag in tags.keys() & kept}
+    versions = await table.list_versions()  # type: ignore[no-untyped-call]
+    times = [_aware(one["timestamp"]) for one in versions if one["version"] in needed]
+    # Lance refuses to clean a state that has a tag, and takes an age, not a moment.
+    if times and (age := datetime.now(UTC) - min(times)) > timedelta(0):
+        await table.optimize(cleanup_older_than=age + timedelta(milliseconds=1))
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)  # one without a zone is local
 
 
 def _centred(vectors: bytes, centre: bytes | None, count: int = 1) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":

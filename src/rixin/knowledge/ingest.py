@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import delete, func, or_, select, update
@@ -20,7 +21,7 @@ from rixin.knowledge.index import Centres, Entry, Index, State, Writing, packed
 from rixin.knowledge.readers.reading import Reading
 from rixin.knowledge.sources import Item, reason
 from rixin.knowledge.terms import index_terms, simplified
-from rixin.store import Database, LibraryDocumentRow, LibraryVersionRow, new_id
+from rixin.store import Database, LibraryDocumentRow, LibraryVersionRow, new_id, now
 
 # Raise this when the same document would be cut or indexed in another way: every Library is then indexed anew.
 METHOD = 3
@@ -30,6 +31,11 @@ TEXTS_AT_ONCE = 256
 IDS_AT_ONCE = 500
 AGAIN_AT_ONCE = 32
 LONGEST_TITLE = 300
+# Versions that are kept: so many of the newest, and those of a last time, but not more than would fill a disk when a
+# watched folder never rests: each may hold a copy of the whole index.
+LEAST_KEPT = 5
+KEPT_FOR = timedelta(days=1)
+MOST_KEPT = 20
 # Of a chunk that is longer, parts are embedded: a question is mostly about one sentence of it. On questions of law 0.70
 # of the articles were among the first five with them, 0.60 without.
 PART_TOKENS = 72
@@ -320,11 +326,11 @@ class Ingest:
     async def _finish(self, writing: Writing, table: str) -> None:
         state = await writing.finish(f"v{self._number}", self._ask)
         await asyncio.to_thread(_sync, self._index.folder)
-        tables = await asyncio.to_thread(self._published, table, state)
-        await self._index.drop_all_but(tables)
+        await asyncio.to_thread(self._published, table, state)
+        await self._index.keep_only(*await asyncio.to_thread(self._kept))
 
-    def _published(self, table: str, state: State) -> set[str]:
-        """From here on the new version is searched; gives the tables that versions need."""
+    def _published(self, table: str, state: State) -> None:
+        """From here on the new version is searched."""
         rows = LibraryDocumentRow
         with self._database.write() as session:
             read = select(func.count()).where(
@@ -344,9 +350,24 @@ class Ingest:
                     question_centre=state.centres.questions,
                 )
             )
-            session.flush()
-            mine = LibraryVersionRow.library_id == self._library_id
-            return set(session.scalars(select(LibraryVersionRow.table_name).where(mine)))
+
+    def _kept(self) -> tuple[dict[str, set[str]], list[str]]:
+        """Forget old versions; gives the tags of the others by table, and the documents that none of them has."""
+        versions, rows = LibraryVersionRow, LibraryDocumentRow
+        mine = versions.library_id == self._library_id
+        with self._database.write() as session:
+            newest = session.scalars(select(versions).where(mine).order_by(versions.number.desc())).all()
+            young = sum(one.created_at > now() - KEPT_FOR for one in newest)
+            kept = newest[: max(LEAST_KEPT, min(young, MOST_KEPT))]
+            oldest = kept[-1].number
+            session.execute(delete(versions).where(mine, versions.number < oldest))
+            past = (rows.library_id == self._library_id, rows.removed_in <= oldest)
+            forgotten = list(session.scalars(select(rows.id).where(*past)))
+            session.execute(delete(rows).where(*past))
+        tags: dict[str, set[str]] = {}
+        for one in kept:
+            tags.setdefault(one.table_name, set()).add(f"v{one.number}")
+        return tags, forgotten
 
     def _tell(self) -> None:
         # Documents that are only indexed anew are counted for themselves: their reading was done before.

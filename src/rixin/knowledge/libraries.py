@@ -3,7 +3,7 @@
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,9 +21,10 @@ from rixin.knowledge.embedding import Embedder
 from rixin.knowledge.index import Centres, Index, Place
 from rixin.knowledge.ingest import Feed, Ingest, Ingested, IngestProgress, latest_version
 from rixin.knowledge.matrix import Matrices
+from rixin.knowledge.origins import add_origins, feeds_of, origins, remove_origin
 from rixin.knowledge.rights import MACHINE, Reader, may_change, readable
 from rixin.knowledge.search import Found, Shelf, search
-from rixin.knowledge.sources import files_of, given, reason
+from rixin.knowledge.sources import given
 from rixin.store import (
     Database,
     LibraryDocumentRow,
@@ -43,7 +44,10 @@ _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 
 @dataclass(frozen=True)
 class Library:
-    """`version` is the newest finished ingest, 0 before the first; `documents` and `chunks` are those in it."""
+    """`version` is the newest finished ingest, 0 before the first; `documents` and `chunks` are those in it.
+
+    `sources` are all places that its documents come from, `watched` those of them that a running server looks at.
+    """
 
     id: str
     name: str
@@ -56,6 +60,7 @@ class Library:
     failed: int
     embedder: str | None
     sources: tuple[str, ...]
+    watched: tuple[str, ...]
     filters: dict[str, str]
     created_at: datetime
     ingested_at: datetime | None
@@ -75,6 +80,17 @@ class LibraryDocument:
     created_at: datetime
 
 
+@dataclass(frozen=True)
+class LibraryVersion:
+    """A state of a Library that can be asked. `embedder` is the model Version whose vectors it has."""
+
+    number: int
+    documents: int
+    chunks: int
+    embedder: str
+    created_at: datetime
+
+
 def silent(_: IngestProgress) -> None:
     """A report to nobody."""
 
@@ -85,7 +101,9 @@ class Libraries:
     Methods that only touch the database are synchronous.
     """
 
-    def __init__(self, database: Database, home: Path, embedder: Embedder) -> None:
+    def __init__(self, database: Database, home: Path, embedder: Embedder, *, private: Collection[str] = ()) -> None:
+        """`private` are origins (`http://10.0.0.5:8080`) whose pages may be read although they are not public."""
+        self._private = private
         self._database = database
         self._root = home / "index"
         self._embedder = embedder
@@ -196,40 +214,28 @@ class Libraries:
             wanted = select(LibraryReaderRow.user_id).where(LibraryReaderRow.library_id == row.id)
             return tuple(sorted(session.scalars(wanted)))
 
-    def add(self, name: str, paths: Sequence[Path], *, actor: Reader = MACHINE) -> None:
-        """Make these files and folders sources, which every ingest looks at.
+    def add(
+        self, name: str, sources: Sequence[Path | str], *, watched: bool | None = None, actor: Reader = MACHINE
+    ) -> None:
+        """Make these files, folders and pages (addresses) sources, which every ingest looks at.
 
-        Only an administrator may name places on this machine. Raises NotFound, PermissionDenied, InvalidRequest.
+        `watched` files and folders are ingested when they change, as long as a server runs; None leaves a source that
+        is there already as it is. Only an administrator may name places that this machine can reach.
+        Raises NotFound, PermissionDenied, InvalidRequest.
         """
         if not actor.admin:
-            raise PermissionDenied("Only an administrator may add files and folders of this machine.")
+            raise PermissionDenied(
+                "Only an administrator may add files, folders and pages that this machine can reach."
+            )
         with self._database.write() as session:
             row = self._changeable(session, name, actor)
-            there = [Path(source.location) for source in self._sources(session, row.id, "path")]
-            for path in (one.expanduser().resolve() for one in paths):
-                if not path.exists():
-                    raise NotFound("There is no such file or folder.", where=str(path), param="paths")
-                if path in there:
-                    continue
-                for other in there:
-                    if path.is_relative_to(other) or other.is_relative_to(path):
-                        raise InvalidRequest(
-                            f"It and the source {other} lie in one another.", where=str(path), param="paths"
-                        )
-                there.append(path)
-                session.add(LibrarySourceRow(id=new_id("src"), library_id=row.id, kind="path", location=str(path)))
+            add_origins(session, row.id, sources, watched)
 
     def remove_source(self, name: str, location: str, *, actor: Reader = MACHINE) -> None:
         """No longer look there; its documents are gone with the next ingest. Raises NotFound, PermissionDenied."""
         with self._database.write() as session:
             row = self._changeable(session, name, actor)
-            sources = LibrarySourceRow
-            wanted = or_(sources.location == location, sources.location == str(Path(location).expanduser().resolve()))
-            found = session.scalars(select(sources).where(sources.library_id == row.id, wanted)).all()
-            if not found:
-                raise NotFound(f"The Library has no source {location!r}.", param="source")
-            for source in found:
-                session.delete(source)
+            remove_origin(session, row.id, location)
 
     async def ingest(
         self, name: str, *, actor: Reader = MACHINE, report: Callable[[IngestProgress], None] = silent
@@ -241,17 +247,14 @@ class Libraries:
         """
         with self._database.read() as session:
             row = self._changeable(session, name, actor)
-            sources = self._sources(session, row.id, "path")
+            paths, pages = (origins(session, row.id, kind) for kind in ("path", "url"))
         async with self._writing(row):
-            feeds, problems = [], []
-            for source in sources:
-                try:
-                    items = await asyncio.to_thread(files_of, Path(source.location))
-                except NotFound as error:
-                    problems.append(f"{error.where}: {reason(error)}")
-                    continue
-                feeds.append(Feed(source.id, items, len(items)))
-            return await self._ingest(row, report).run(feeds, problems)
+            fetched = self._root / "fetched" / row.id
+            try:
+                feeds, problems = await feeds_of(paths, pages, fetched, self._private)
+                return await self._ingest(row, report).run(feeds, problems)
+            finally:
+                shutil.rmtree(fetched, ignore_errors=True)
 
     async def add_documents(
         self,
@@ -270,7 +273,7 @@ class Libraries:
             row = self._changeable(session, name, actor)
         async with self._writing(row):
             with self._database.write() as session:
-                there = [one for one in self._sources(session, row.id, "given") if one.location == source]
+                there = [one for one in origins(session, row.id, "given") if one.location == source]
                 if not there:
                     there = [LibrarySourceRow(id=new_id("src"), library_id=row.id, kind="given", location=source)]
                     session.add_all(there)
@@ -300,6 +303,16 @@ class Libraries:
                     created_at=one.created_at,
                 )
                 for one in rows
+            )
+
+    def versions(self, name: str, reader: Reader) -> tuple[LibraryVersion, ...]:
+        """Those that can be asked `as_of`, the newest first. Raises NotFound."""
+        table = LibraryVersionRow
+        with self._database.read() as session:
+            row = self._readable(session, name, reader)
+            rows = session.scalars(select(table).where(table.library_id == row.id).order_by(table.number.desc()))
+            return tuple(
+                LibraryVersion(one.number, one.documents, one.chunks, one.embedder, one.created_at) for one in rows
             )
 
     async def document(self, name: str, document_id: str, reader: Reader) -> Document:
@@ -390,6 +403,7 @@ class Libraries:
         if found is None:
             raise NotFound(
                 f"The Library {row.name!r} has no version {number}; the newest is {self._newest(session, row)}.",
+                fix=f"`rixin library versions {row.name}` shows those that are kept.",
                 param="as_of",
             )
         return found
@@ -399,17 +413,12 @@ class Libraries:
         found = latest_version(session, row.id)
         return found.number if found else 0
 
-    @staticmethod
-    def _sources(session: Session, library_id: str, kind: str) -> Sequence[LibrarySourceRow]:
-        table = LibrarySourceRow
-        wanted = select(table).where(table.library_id == library_id, table.kind == kind)
-        return session.scalars(wanted.order_by(table.location)).all()
-
     def _library(self, session: Session, row: LibraryRow) -> Library:
         latest = latest_version(session, row.id)
         sources, documents = LibrarySourceRow, LibraryDocumentRow
         failed = select(func.count()).where(documents.library_id == row.id, documents.error.is_not(None))
-        locations = select(sources.location).where(sources.library_id == row.id).order_by(sources.location)
+        columns = select(sources.location, sources.watched).where(sources.library_id == row.id)
+        places = session.execute(columns.order_by(sources.location)).all()
         return Library(
             id=row.id,
             name=row.name,
@@ -421,7 +430,8 @@ class Libraries:
             chunks=latest.chunks if latest else 0,
             failed=session.scalar(failed) or 0,
             embedder=latest.embedder if latest else None,
-            sources=tuple(session.scalars(locations)),
+            sources=tuple(location for location, _ in places),
+            watched=tuple(location for location, watched in places if watched),
             filters=row.filters or {},
             created_at=row.created_at,
             ingested_at=latest.created_at if latest else None,

@@ -94,6 +94,18 @@ def files_of(path: Path) -> list[FileItem]:
     return found
 
 
+def fingerprint(location: str) -> str:
+    """What changes when a file of the source comes, goes or is written to: by sizes and times, nothing is read."""
+    try:
+        found = hashlib.sha256()
+        for item in files_of(Path(location)):
+            facts = item.path.stat()
+            found.update(f"{item.location}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+    except (NotFound, OSError):  # not there, or changing at this moment
+        return ""
+    return found.hexdigest()
+
+
 def given(documents: Iterable[tuple[str, Document]]) -> Iterator[GivenItem]:
     """Documents with the names that they are known by."""
     for location, document in documents:

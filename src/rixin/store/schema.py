@@ -392,21 +392,24 @@ class LibraryReaderRow(Base):
 
 
 class LibrarySourceRow(Base):
-    """Where documents come from: a `path` (file or folder) is looked at by every ingest, `given` is what was handed in.
+    """Where documents come from: a `path` (file or folder) or `url` is looked at by every ingest, `given` is what was
+    handed in.
 
-    `location` is the absolute path, or the name under which documents were given.
+    `location` is the absolute path, the address, or the name under which documents were given. A `watched` path is
+    ingested when it changes, as long as a server runs.
     """
 
     __tablename__ = "library_sources"
     __table_args__ = (
         UniqueConstraint("library_id", "kind", "location"),
-        CheckConstraint("kind IN ('path', 'given')", name="kind"),
+        CheckConstraint("kind IN ('path', 'given', 'url')", name="kind"),
     )
 
     id: Mapped[str] = mapped_column(Identifier, primary_key=True)
     library_id: Mapped[str] = mapped_column(Identifier, ForeignKey("libraries.id", ondelete="CASCADE"))
     kind: Mapped[str]
     location: Mapped[str]
+    watched: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

@@ -67,8 +67,10 @@ class Reading:
     async def _read(self, library_id: str, name: str) -> None:
         self._now = library_id
         try:
-            await self._house.libraries.ingest(name)
+            done = await self._house.libraries.ingest(name)
             self.problems.pop(library_id, None)
+            if done.problems:  # of sources; what was read from them before stays
+                self.problems[library_id] = "\n".join(done.problems)
         except NotFound:
             self.problems.pop(library_id, None)  # deleted meanwhile
         except Conflict:

@@ -42,8 +42,9 @@ def upgrade() -> None:
         sa.Column("library_id", Identifier(), nullable=False),
         sa.Column("kind", PlainText(), nullable=False),
         sa.Column("location", PlainText(), nullable=False),
+        sa.Column("watched", sa.Boolean(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.CheckConstraint("kind IN ('path', 'given')", name=op.f("ck_library_sources_kind")),
+        sa.CheckConstraint("kind IN ('path', 'given', 'url')", name=op.f("ck_library_sources_kind")),
         sa.ForeignKeyConstraint(
             ["library_id"], ["libraries.id"], name=op.f("fk_library_sources_library_id"), ondelete="CASCADE"
         ),
