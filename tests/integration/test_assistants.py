@@ -8,13 +8,14 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from libraries import LetterEmbedder
 from rixin.assistants import Assistant, Assistants, assistant_toml, parse_assistant
 from rixin.assistants.assistant import AnswerPolicy, Title
 from rixin.cli import main
 from rixin.engines import EngineKind
 from rixin.engines.fake import FakeEngine
 from rixin.errors import NotFound, PermissionDenied
-from rixin.knowledge import MACHINE, Block, Document, Reader
+from rixin.knowledge import MACHINE, Block, Document, Libraries, Reader
 from rixin.models import Version
 from rixin.settings import Settings
 from rixin.store import AliasRow, Database, ModelRow, UserRow, VersionRow
@@ -239,7 +240,6 @@ def test_files_come_in_and_go_out_by_the_command_line(
 def test_a_real_model_answers_from_a_real_library(
     smollm2_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("RIXIN_HOME", str(smollm2_home))
     text = "Employees are entitled to twenty days of paid annual leave. Unused leave expires on 31 March."
     document = Document(title="Handbook", blocks=(Block(kind="paragraph", text=text),), media_type="text/plain")
     handbook = Assistant(
@@ -249,14 +249,16 @@ def test_a_real_model_answers_from_a_real_library(
         policy=AnswerPolicy(refuse_when_unsure=False, refuse_below=0.0),
     )
 
-    async def prepare(workspace: Workspace) -> None:
-        async with workspace.running():
-            await workspace.libraries.add_documents("handbook", "test", [("handbook", document)])
+    def opened() -> Workspace:
+        workspace = open_workspace(smollm2_home)
+        workspace.libraries = Libraries(workspace.database, smollm2_home, LetterEmbedder())
+        return workspace
 
-    with open_workspace(smollm2_home) as workspace:
+    with opened() as workspace:
         workspace.libraries.create("handbook")
-        asyncio.run(prepare(workspace))
+        asyncio.run(workspace.libraries.add_documents("handbook", "test", [("handbook", document)]))
         workspace.assistants.save(handbook, reader=MACHINE)
+    monkeypatch.setattr("rixin.cli.ask.open_workspace", opened)
     asked = "How many days of paid annual leave do employees have?"
     rixin("ask", asked, "--assistant", "handbook", "--max-tokens", "40", "--json")
     answer = json.loads(capsys.readouterr().out)
