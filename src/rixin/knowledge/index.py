@@ -35,7 +35,7 @@ LEAST_TO_CENTRE = 200  # chunks; the middle of a few is too much of each of them
 LEAST = 1e-12
 IDS_AT_ONCE = 500
 KEPT_OPEN = 4
-READERS_S = timedelta(hours=1)  # who opens a document is done by then
+STILL_OPEN = timedelta(hours=1)  # who opens a document is done by then
 # Of new rows among all: from here on the full-text index is made anew, which is quicker and forgets deleted rows.
 REBUILD_SHARE = 0.1
 Ask = Callable[[Sequence[str]], Awaitable[bytes]]
@@ -218,7 +218,7 @@ class Index:
         if forgotten:
             kept = await connection.open_table(DOCUMENTS)
             await _delete(kept, "id", forgotten)
-            await kept.optimize(cleanup_older_than=READERS_S)
+            await kept.optimize(cleanup_older_than=STILL_OPEN)
 
     async def _connected(self) -> "AsyncConnection":
         if self._connection is None:
