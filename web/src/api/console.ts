@@ -144,6 +144,16 @@ export function stop(answer: Message): Promise<{ answer: Message }> {
   );
 }
 
+/** What the person says to a call that waits for it. */
+export async function consent(answer: Message, callId: string, allow: boolean): Promise<void> {
+  await data(
+    client.POST("/api/conversations/{conversation_id}/consent", {
+      params: { path: { conversation_id: answer.conversation_id } },
+      body: { message_id: answer.id, call_id: callId, allow },
+    }),
+  );
+}
+
 function pathOf(message: Message): { conversation_id: string; message_id: string } {
   return { conversation_id: message.conversation_id, message_id: message.id };
 }

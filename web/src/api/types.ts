@@ -27,6 +27,7 @@ export type SearchResult = Schemas["SearchResult"];
 export type Session = Schemas["SessionState"];
 export type Snapshot = Schemas["Snapshot"];
 export type TextDelta = Schemas["TextDelta"];
+export type ToolUse = Schemas["ToolUse"];
 export type Usage = Schemas["Usage"];
 export type User = Schemas["User"];
 export type UserChanges = Schemas["UserChanges"];

@@ -12,6 +12,7 @@ import { cutMarks, withMarks } from "./citations";
 import { IconButton } from "./IconButton";
 import { CitationMark, Sources } from "./Sources";
 import styles from "./Thread.module.css";
+import { Tools } from "./Tools";
 import type { Step } from "./tree";
 import { useLive } from "./useLive";
 
@@ -85,6 +86,7 @@ export function AnswerMessage({
           )
         }
       />
+      <Tools message={message} uses={live?.tools ?? message.grounding?.tools ?? []} />
       {live?.connection === "lost" && <p className={styles.notice}>{texts.chat.reconnecting}</p>}
       {!writing && <Sources message={message} onOpen={onOpen} />}
       <Ending message={message} onRegenerate={onRegenerate} busy={busy} />
