@@ -6,7 +6,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ import msgspec
 from rixin.errors import StoreUnavailable
 from rixin.knowledge.chunking import unlabelled
 from rixin.knowledge.documents import Chunk, Document
+from rixin.knowledge.lance import delete, names, one_of, prune, values
 from rixin.knowledge.matrix import Matrices
 from rixin.knowledge.ranking import clause
 
@@ -33,7 +34,6 @@ BATCH_ROWS = 8192
 CLAUSES = 128  # so many tell where questions lie
 LEAST_TO_CENTRE = 200  # chunks; the middle of a few is too much of each of them
 LEAST = 1e-12
-IDS_AT_ONCE = 500
 KEPT_OPEN = 4
 STILL_OPEN = timedelta(hours=1)  # who opens a document is done by then
 # Of new rows among all: from here on the full-text index is made anew, which is quicker and forgets deleted rows.
@@ -201,7 +201,7 @@ class Index:
         if DOCUMENTS not in await names(connection):
             return None
         table = await connection.open_table(DOCUMENTS)
-        found = await table.query().where(_one_of("id", [document_id])).select(["body"]).limit(1).to_arrow()
+        found = await table.query().where(one_of("id", [document_id])).select(["body"]).limit(1).to_arrow()
         return unpacked(found["body"][0].as_py()) if len(found) else None
 
     async def keep_only(self, places: Mapping[str, set[str]], forgotten: Sequence[str]) -> None:
@@ -212,12 +212,12 @@ class Index:
         connection = await self._connected()
         for name in await names(connection):
             if name in places:
-                await _prune(await connection.open_table(name), places[name])
+                await prune(await connection.open_table(name), places[name])
             elif name != DOCUMENTS:
                 await connection.drop_table(name)
         if forgotten:
             kept = await connection.open_table(DOCUMENTS)
-            await _delete(kept, "id", forgotten)
+            await delete(kept, "id", forgotten)
             await kept.optimize(cleanup_older_than=STILL_OPEN)
 
     async def _connected(self) -> "AsyncConnection":
@@ -260,12 +260,12 @@ class Writing:
 
     async def document_ids(self) -> set[str]:
         """The documents that have chunks in the table now."""
-        return await _values(self._chunks, "document_id")
+        return await values(self._chunks, "document_id")
 
     async def forget_all_but(self, known: set[str]) -> None:
         """Take out what an ingest that was killed has left of documents that nothing knows."""
         for table, column in ((self._chunks, "document_id"), (self._kept, "id")):
-            await _delete(table, column, sorted(await _values(table, column) - known))
+            await delete(table, column, sorted(await values(table, column) - known))
 
     async def keep(self, bodies: Mapping[str, bytes]) -> None:
         """Keep packed documents by id."""
@@ -276,7 +276,7 @@ class Writing:
 
     async def kept(self, ids: Sequence[str]) -> dict[str, Document]:
         """Kept documents by id."""
-        found = await self._kept.query().where(_one_of("id", ids)).to_arrow()
+        found = await self._kept.query().where(one_of("id", ids)).to_arrow()
         return {row["id"]: unpacked(row["body"]) for row in found.to_pylist()}
 
     async def add(self, entries: Sequence[Entry], vectors: bytes) -> None:
@@ -286,7 +286,7 @@ class Writing:
 
     async def remove(self, document_ids: Sequence[str]) -> None:
         """Take every chunk of these documents out of the state that is being written."""
-        await _delete(self._chunks, "document_id", document_ids)
+        await delete(self._chunks, "document_id", document_ids)
 
     async def finish(self, tag: str, ask: Ask) -> State:
         """Index what was written, and keep this state under `tag`. `ask` makes vectors of questions."""
@@ -358,35 +358,6 @@ class Writing:
         return clauses
 
 
-async def _values(table: "AsyncTable", column: str) -> set[str]:
-    found: set[str] = set()
-    async for batch in await table.query().select([column]).to_batches():
-        found.update(batch.column(0).unique().to_pylist())
-    return found
-
-
-async def _delete(table: "AsyncTable", column: str, ids: Sequence[str]) -> None:
-    for at in range(0, len(ids), IDS_AT_ONCE):
-        await table.delete(_one_of(column, ids[at : at + IDS_AT_ONCE]))
-
-
-async def _prune(table: "AsyncTable", kept: set[str]) -> None:
-    """Take away every state before the oldest that has one of the `kept` tags, and the other tags."""
-    tags = await table.tags.list()
-    for tag in tags.keys() - kept:
-        await table.tags.delete(tag)
-    needed = {tags[tag]["version"] for tag in tags.keys() & kept}
-    versions = await table.list_versions()  # type: ignore[no-untyped-call]
-    times = [_aware(one["timestamp"]) for one in versions if one["version"] in needed]
-    # Lance refuses to clean a state that has a tag, and takes an age, not a moment.
-    if times and (age := datetime.now(UTC) - min(times)) > timedelta(0):
-        await table.optimize(cleanup_older_than=age + timedelta(milliseconds=1))
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)  # one without a zone is local
-
-
 def _centred(vectors: bytes, centre: bytes | None, count: int = 1) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
     """[count, dimensions] of length 1 after `centre` is taken from vectors of length 1, and how long they were."""
     import numpy as np
@@ -425,18 +396,6 @@ def unpacked(body: bytes) -> Document:
     return msgspec.json.decode(zlib.decompress(body), type=Document)
 
 
-async def names(connection: "AsyncConnection") -> list[str]:
-    """Every table there is."""
-    found: list[str] = []
-    token: str | None = None
-    while True:
-        page = await connection.list_tables(page_token=token)
-        found += page.tables
-        token = page.page_token
-        if not token:
-            return found
-
-
 def fact(key: str, value: str) -> str:
     """One field of metadata as it is filtered by: a hash of it, in which there is nothing to be quoted."""
     return hashlib.sha256(msgspec.json.encode([key, value])).hexdigest()[:32]
@@ -444,12 +403,6 @@ def fact(key: str, value: str) -> str:
 
 def _condition(filters: Mapping[str, str]) -> str | None:
     return " AND ".join(f"array_has(facts, '{fact(*one)}')" for one in filters.items()) or None
-
-
-def _one_of(column: str, ids: Sequence[str]) -> str:
-    """Only for ids that Rixin made: they hold nothing to be quoted."""
-    assert all(one.replace("_", "").isalnum() for one in ids)
-    return f"{column} IN ({', '.join(repr(one) for one in ids)})"
 
 
 async def _found(

@@ -60,6 +60,8 @@ async def fetched(
                     await asyncio.to_thread(path.write_bytes, reply.body)
                 except RixinError as error:
                     return error.message
+                except OSError as error:
+                    return f"It can't be written to the disk ({error.strerror})."
             return PageItem(url, path, _name(reply))
 
         found = await asyncio.gather(*(one(*entry) for entry in enumerate(urls)))
