@@ -8,9 +8,10 @@ import msgspec
 
 from rixin.assistants.acting import Acting, Shown, act, reserved, search_of, tools_of
 from rixin.assistants.assistant import Assistant
-from rixin.assistants.followup import language_of, standalone, whole_text
+from rixin.assistants.followup import language_of, standalone
 from rixin.assistants.grounded import AskEvent, Sources, sources_of
-from rixin.assistants.grounding import JUDGE_SCHEMA, JUDGE_YES, GroundedPrompt, ground
+from rixin.assistants.grounding import GroundedPrompt, ground
+from rixin.assistants.judging import likely_answered, opened
 from rixin.assistants.making import Making
 from rixin.assistants.searching import Searcher
 from rixin.assistants.storable import storable
@@ -114,7 +115,7 @@ class _Answering:
                 return
             answer.doubt()
         made = 0
-        async with aclosing(self._made(prompt, answer.shown)) as events:
+        async with aclosing(self._made(prompt, language, answer.shown)) as events:
             async for event in events:
                 if isinstance(event, Delta):
                     made += event.tokens
@@ -159,11 +160,14 @@ class _Answering:
             tools=bool(self.tools),
         )
 
-    def _made(self, prompt: GroundedPrompt, shown: Shown) -> AsyncGenerator[ToolEvent]:
+    def _made(self, prompt: GroundedPrompt, language: str, shown: Shown) -> AsyncGenerator[ToolEvent]:
         sampling, assistant = self.question.sampling, self.assistant
+        judged = bool(prompt.passages) and assistant.policy.refuse_when_unsure and not self.tools
         request = GenerateRequest(
             id=self.question.request_id,
-            prompt=ChatPrompt(messages=prompt.messages),
+            prompt=ChatPrompt(
+                messages=opened(prompt.messages, language) if judged else prompt.messages, continue_final=judged
+            ),
             sampling=msgspec.structs.replace(
                 sampling,
                 max_tokens=min(sampling.max_tokens or prompt.budget.answer, prompt.budget.answer),
@@ -191,16 +195,8 @@ async def _unsure(
         return True
     if not assistant.policy.refuse_when_unsure:
         return False
-    request = GenerateRequest(
-        id=f"{request_id}-judge",
-        prompt=ChatPrompt(messages=prompt.judging),
-        sampling=Sampling(max_tokens=8, temperature=0.0, json_schema=JUDGE_SCHEMA[language]),
-    )
-    try:
-        verdict = msgspec.json.decode(await whole_text(engine.generate, request), type=str)
-    except msgspec.DecodeError:
-        return False  # an engine that can't be held to a schema: the answer itself will tell
-    return verdict != JUDGE_YES[language]
+    sure = await likely_answered(engine.generate, prompt.messages, language, request_id)
+    return sure < assistant.policy.unsure_below
 
 
 def _clean(hit: Hit) -> Hit:

@@ -32,12 +32,14 @@ class AnswerPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How sure an answer must be.
 
     Below the confidence `refuse_below` (0 to 1) of a search the model is not even asked. With `refuse_when_unsure` the
-    model is first asked whether the passages answer the question. `quotes`: `check` removes quotations that are in no
+    model first says whether the passages answer the question, and where its "yes" is less likely than `unsure_below`,
+    the answer is refused. `quotes`: `check` removes quotations that are in no
     source, `keep` leaves them.
     """
 
     refuse_when_unsure: bool = True
     refuse_below: Share = 0.2
+    unsure_below: Share = 0.35
     quotes: Literal["check", "keep"] = "check"
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from rixin.assistants.assistant import Assistant
 from rixin.assistants.budget import TURN_TOKENS, Budget, CountTokens, fit_history
+from rixin.assistants.judging import EXAMPLES
 from rixin.assistants.passages import Passage
 from rixin.assistants.tools.fence import DATA_RULE
 from rixin.engines.protocol import Message
@@ -41,19 +42,12 @@ _TOOLS_TOO = {
 _PASSAGES = {"zh": "资料：", "en": "Documents:"}
 _QUESTION = {"zh": "问题：", "en": "Question: "}
 _EARLIER = {"zh": "（此前的对话，有删节）", "en": "(What was said before, shortened)"}
-_JUDGE = {
-    "zh": "以上资料里有没有能直接回答这个问题的内容？只回答“有”或“没有”。",
-    "en": "Do the documents above contain what answers this question? Say only yes or no.",
-}
-JUDGE_SCHEMA = {"zh": '{"enum":["有","没有"]}', "en": '{"enum":["yes","no"]}'}
-JUDGE_YES = {"zh": "有", "en": "yes"}
 
 
 class GroundedPrompt(Struct, frozen=True, kw_only=True):
-    """A prompt, the passages in it, and what it takes. `judging` asks first whether the passages answer at all."""
+    """A prompt, the passages in it, and what it takes."""
 
     messages: tuple[Message, ...]
-    judging: tuple[Message, ...]
     passages: tuple[Passage, ...]
     budget: Budget
 
@@ -78,7 +72,7 @@ async def ground(
     context = min(limits.context_tokens, context_tokens)
     text = instructions(assistant, language, earlier, grounded=hits is not None, tools=tools)
     of_system = await count(text) + TURN_TOKENS if text else 0
-    around = "" if hits is None else f"{_PASSAGES[language]}{_QUESTION[language]}{_JUDGE[language]}"
+    around = "" if hits is None else f"{_PASSAGES[language]}{_QUESTION[language]}"
     of_question = await count(f"{around}{question}") + TURN_TOKENS
     answer = min(limits.answer_tokens, max(16, (context - of_system - of_question) // 2))
     room = context - of_system - of_question - answer
@@ -99,7 +93,6 @@ async def ground(
         asked = f"{_PASSAGES[language]}\n{shown}\n\n{_QUESTION[language]}{question}"
     return GroundedPrompt(
         messages=(*before, Message(role="user", content=asked)),
-        judging=(*before, Message(role="user", content=f"{asked}\n\n{_JUDGE[language]}")),
         passages=passages,
         budget=Budget(
             context=context,
@@ -141,6 +134,8 @@ def instructions(
     """
     said = [turn.content.strip() for turn in earlier if turn.role == "system"]
     rules = [_RULES[language]] if grounded else []
+    if grounded and assistant.policy.refuse_when_unsure:
+        rules.append(EXAMPLES[language].strip())
     if tools:
         rules += [*([_TOOLS_TOO[language]] if grounded else []), DATA_RULE[language]]
     return "\n\n".join(part for part in (assistant.instructions.strip(), *said, *rules) if part)
