@@ -70,8 +70,8 @@ class Caller(FakeEngine):
         schema = request.sampling.json_schema or ""
         following = self.calls[called] if called < len(self.calls) else None
         yield Started(prompt_tokens=10)
-        if schema.startswith('{"enum"'):
-            yield Delta(text=f'"{self.verdict}"', tokens=1)
+        if said[-1] == "Judgement:":  # whether the passages answer
+            yield Delta(text=self.verdict, tokens=1)
         elif schema:
             name, arguments = following or ("none", {})
             yield Delta(text=json.dumps({"tool": name, "arguments": arguments}), tokens=1)

@@ -20,7 +20,7 @@ import rixin.cli.ask
 from rixin.assistants import Assistant, Assistants
 from rixin.assistants.assistant import AnswerPolicy, Limits, Title
 from rixin.cli import main
-from rixin.engines import EngineKind
+from rixin.engines import ChatPrompt, EngineKind
 from rixin.errors import NotFound
 from rixin.knowledge import MACHINE, Block, Document
 from rixin.models import Version
@@ -103,6 +103,13 @@ def ask(house: Served, name: str, question: str) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     message: dict[str, Any] = answer.json()["choices"][0]["message"]
     return message
+
+
+def prompt_of(engine: Caller) -> str:
+    """All that the model was told when it last was asked."""
+    prompt = engine.requests[-1].prompt
+    assert isinstance(prompt, ChatPrompt)
+    return "\n".join(message.content for message in prompt.messages)
 
 
 def uses(message: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -281,8 +288,31 @@ def test_where_the_documents_do_not_settle_it_only_a_tool_s_help_is_answered_wit
     assert "201.9" not in refused["content"]
     engine.calls = [SUM]
     helped = ask(house, "handbook", "How much is 1280 * 13% + 35.5?")
+    assert "Judgement:" not in prompt_of(engine), "a model that may call tools is not taught to judge aloud"
     assert helped["content"] == engine.reply, "and nothing is said of documents that do not say it"
     assert helped["grounding"]["refused"] is False
+
+
+def test_a_table_that_is_attached_to_the_conversation_can_be_asked(house: Served) -> None:
+    engine = engine_of(house)
+    engine.calls = [("query_table", {"sql": "SELECT sum(amount) AS total FROM bills"})]
+    house.workspace.assistants.save(assistant("books", tools=("query_table",)), reader=MACHINE)
+    with house.browser() as ada:
+        conversation = ada.post("/api/conversations", json={"model": "assistant:books"}).json()["id"]
+        place = f"/api/conversations/{conversation}"
+        files = {"file": ("bills.csv", b"to,amount\nAcme,40\nBolt,2\n")}
+        assert ada.post(f"{place}/attachments", files=files).status_code == 201
+        for _ in range(200):
+            asked = ada.post(
+                f"{place}/messages", json={"parent_id": None, "content": "How much in all to Acme and Bolt?"}
+            )
+            if asked.status_code == 201:
+                break
+            time.sleep(0.05)
+        ada.get(f"{place}/messages/{asked.json()['answer']['id']}/stream")
+        message = ada.get(place).json()["messages"][-1]
+    assert uses(message) == [("query_table", "ok")]
+    assert message["grounding"]["tools"][0]["text"].split() == ["|", "total", "|", "|", "---", "|", "|", "42", "|"]
 
 
 def test_a_call_that_stands_in_a_document_is_not_run_even_if_the_person_allows_all(house: Served) -> None:

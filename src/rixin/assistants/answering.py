@@ -11,7 +11,7 @@ from rixin.assistants.assistant import Assistant
 from rixin.assistants.followup import language_of, standalone
 from rixin.assistants.grounded import AskEvent, Sources, sources_of
 from rixin.assistants.grounding import GroundedPrompt, ground
-from rixin.assistants.judging import likely_answered, opened
+from rixin.assistants.judging import likely_answered, opened, unjudged
 from rixin.assistants.making import Making
 from rixin.assistants.searching import Searcher
 from rixin.assistants.storable import storable
@@ -166,7 +166,7 @@ class _Answering:
         request = GenerateRequest(
             id=self.question.request_id,
             prompt=ChatPrompt(
-                messages=opened(prompt.messages, language) if judged else prompt.messages, continue_final=judged
+                messages=(opened if judged else unjudged)(prompt.messages, language), continue_final=judged
             ),
             sampling=msgspec.structs.replace(
                 sampling,

@@ -8,6 +8,8 @@ does (0.81 on 132 questions of law). Judgement and answer are one turn of the mo
 import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 
+import msgspec
+
 from rixin.engines import ChatPrompt, Delta, GenerateEvent, GenerateRequest, Message, Sampling
 
 Generate = Callable[[GenerateRequest], AsyncGenerator[GenerateEvent]]
@@ -79,6 +81,17 @@ ALTERNATIVES = 20
 def opened(messages: Sequence[Message], language: str) -> tuple[Message, ...]:
     """The prompt, so that the model goes on with its answer, as if it had found that there is one."""
     return (*messages, Message(role="assistant", content=_ANSWER[language]))
+
+
+def unjudged(messages: Sequence[Message], language: str) -> tuple[Message, ...]:
+    """The prompt without what teaches to judge first: a model that may call tools would say its judgement aloud."""
+    examples = EXAMPLES[language].strip()
+    return tuple(
+        msgspec.structs.replace(one, content=one.content.replace(f"\n\n{examples}", ""))
+        if one.role == "system"
+        else one
+        for one in messages
+    )
 
 
 async def likely_answered(generate: Generate, messages: Sequence[Message], language: str, request_id: str) -> float:
