@@ -20,6 +20,7 @@ MIN_CLAIM_TERMS = 3
 MIN_QUOTE = 8
 MAX_QUOTE = 600
 MAX_MARK = 24
+MOST_GROUNDS = 2
 
 _OPEN = "[【［"
 _MARK = re.compile(
@@ -81,6 +82,7 @@ class CitedText:
     def __init__(
         self, passages: Sequence[Passage], *, said: str = "", language: str = "en", check_quotes: bool = True
     ) -> None:
+        self._given = said
         self._know(passages)
         self._said = plain(said)
         self._language = language if language in REMOVED else "en"
@@ -108,7 +110,9 @@ class CitedText:
         self._passages = tuple(passages)
         self._by_number = {passage.number: index for index, passage in enumerate(passages)}
         self._evidence = Evidence(
-            [passage.hit.text for passage in passages], [passage.distinct_names(passages) for passage in passages]
+            [passage.hit.text for passage in passages],
+            [passage.distinct_names(passages) for passage in passages],
+            self._given,
         )
 
     @property
@@ -131,6 +135,20 @@ class CitedText:
             self._step(last=True)
         self._close()
         self.notes += [Note(kind="unsupported_mark", at=self._length, text=written) for _, written in self._later]
+        return "".join(self._shown[before:])
+
+    def grounds(self, heading: str) -> str:
+        """The cited passages themselves, word for word, each with its mark; nothing where none is cited."""
+        before = len(self._shown)
+        for place, chunk_id in enumerate(list(dict.fromkeys(one.chunk_id for one in self.annotations))[:MOST_GROUNDS]):
+            index = next(at for at, passage in enumerate(self._passages) if passage.hit.chunk_id == chunk_id)
+            passage = self._passages[index]
+            claim = " ".join(one.quote for one in self.annotations if one.chunk_id == chunk_id)
+            start, stop = self._evidence.around(index, claim)
+            text = " ".join(passage.hit.text[start:stop].split())
+            self._show(f"\n\n{heading}" if not place else "")
+            self._show(f"\n> {passage.hit.title}：{text}")
+            self._annotate(index, text, "match")
         return "".join(self._shown[before:])
 
     def _step(self, *, last: bool) -> bool:
@@ -308,7 +326,7 @@ class CitedText:
         chosen: dict[int, By] = {}
         for index, written in self._marks:
             mine = support[index]
-            if not self._evidence.comparable(claim, index):
+            if not self._evidence.comparable(claim, index) and self._evidence.has_figures(claim, index):
                 chosen.setdefault(index, "model")
             elif best.share - mine.share >= BETTER_BY and _enough(best, ATTACH_SHARE):
                 self.notes.append(Note(kind="replaced_mark", at=self._length, text=written))

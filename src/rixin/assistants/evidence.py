@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from rixin.assistants.figures import figures
+
 _HAN_RUN = re.compile(r"[㐀-鿿々〇]+")
 _WORD = re.compile(r"[a-z0-9]+(?:[.,][0-9]+)*")
 _SENTENCE = re.compile(r"[^。！？!?；;\n]+?(?:[。！？!?；;]|\.(?=\s)|(?=\n)|$)")
@@ -20,6 +22,8 @@ those to under was we were what when where which who will with would you your
 """
 _EMPTY = frozenset(_GRAMMAR.split())
 MAX_SNIPPET = 240
+MAX_AROUND = 400
+FIGURES_SHARE = 0.2  # what a passage has more of a claim that has all its figures
 
 
 def plain(text: str) -> str:
@@ -62,8 +66,11 @@ class Support(Struct, frozen=True):
 class Evidence:
     """The passages of one answer, ready to be compared with claims. `labels` are names that mean one passage alone."""
 
-    def __init__(self, texts: Sequence[str], labels: Sequence[Sequence[str]] = ()) -> None:
+    def __init__(self, texts: Sequence[str], labels: Sequence[Sequence[str]] = (), given: str = "") -> None:
+        """`given` is what people wrote: figures of theirs need no source."""
         self._texts = texts
+        self._figures = [figures(text) for text in texts]
+        self._given = figures(given)
         self._terms = [terms(text) for text in texts]
         self._plain = [plain(text) for text in texts]
         self._han = [han_share(text) >= 0.3 for text in texts]
@@ -75,18 +82,40 @@ class Evidence:
         weights = {term: self._weight(term) for term in wanted}
         total = sum(weights.values())
         named = plain(claim)
+        numbers = figures(claim) - self._given
         found = []
         for index, has in enumerate(self._terms):
+            if not numbers <= self._figures[index]:  # whatever else it says, not this
+                found.append(Support(index, 0.0, 0))
+                continue
             shared = wanted & has
             share = sum(weights[term] for term in shared) / total if total else 0.0
+            if numbers and shared:
+                share = min(1.0, share + FIGURES_SHARE)
             if any(label in named for label in self._labels[index]):
                 share = min(1.0, share + 0.3)
-            found.append(Support(index, share, len(shared)))
+            found.append(Support(index, share, len(shared) + len(numbers)))
         return found
 
     def comparable(self, claim: str, index: int) -> bool:
         """Whether claim and passage are in one script; words say nothing about a translation."""
         return not terms(claim) or (han_share(claim) >= 0.3) == self._han[index]
+
+    def has_figures(self, claim: str, index: int) -> bool:
+        """Whether the passage has every figure of the claim that nobody gave."""
+        return figures(claim) - self._given <= self._figures[index]
+
+    def around(self, index: int, claim: str) -> tuple[int, int]:
+        """All of a short passage; of a long one whole sentences from that which says most of the claim."""
+        text = self._texts[index]
+        if len(text) <= MAX_AROUND:
+            return 0, len(text)
+        start, stop = self.snippet(index, claim)
+        for sentence in _SENTENCE.finditer(text, stop):
+            if sentence.end() - start > MAX_AROUND:
+                break
+            stop = sentence.end()
+        return start, stop
 
     def holds(self, quote: str) -> list[int]:
         """The passages in which the quote occurs, white space, width and case aside."""

@@ -10,6 +10,8 @@ from rixin.assistants.tools.builtin import LibrarySearch
 from rixin.assistants.tools.running import Asked, Called
 from rixin.knowledge import Found
 
+GROUNDS = {"zh": "依据：", "en": "From the sources:"}
+
 
 class Making:
     """`found` is None for an assistant without Libraries, whose text is not checked; `said` is what people wrote."""
@@ -78,6 +80,8 @@ class Making:
             rest += "\n\n" + nearest_places(self.shown.passages, self._language)
         elif not self._cited.annotations and whole.strip() and not self._helped:
             rest += "\n\n" + unsupported(self.shown.passages, self._language)
+        elif self._cited.annotations and self._assistant.policy.quote_sources:
+            rest += self._cited.grounds(GROUNDS[self._language])
         return self._keep(rest)
 
     def refuse(self) -> str:
