@@ -16,7 +16,7 @@ from libraries import LetterEmbedder
 from rixin.engines import EngineKind
 from rixin.errors import InvalidRequest, NotFound, PermissionDenied
 from rixin.http.console.watching import Watching
-from rixin.knowledge import MACHINE, Libraries, Reader, fingerprint
+from rixin.knowledge import MACHINE, Block, Document, Libraries, Reader, fingerprint
 from rixin.knowledge.index import Index
 from rixin.models import Version
 from rixin.settings import Settings
@@ -143,6 +143,8 @@ def test_old_versions_are_forgotten_with_what_only_they_had(
     monkeypatch.setattr("rixin.knowledge.ingest.LEAST_KEPT", 2)
     monkeypatch.setattr("rixin.knowledge.ingest.MOST_KEPT", 4)
     monkeypatch.setattr("rixin.knowledge.index.STILL_OPEN", timedelta(milliseconds=1))
+    monkeypatch.setattr("rixin.knowledge.lance.OLD", timedelta(0))
+    monkeypatch.setattr("rixin.knowledge.lance.LONGEST_TIDY", timedelta(seconds=1))
     page = tmp_path / "page.md"
     page.touch()
     libraries.add("lib", [page])
@@ -159,22 +161,41 @@ def test_old_versions_are_forgotten_with_what_only_they_had(
     assert ingested(5) == [5, 4, 3, 2]  # all are young, but a folder that never rests must not fill the disk
     monkeypatch.setattr("rixin.knowledge.ingest.KEPT_FOR", timedelta(0))
     assert ingested(2) == [7, 6]
-    index = tmp_path / "home" / "index"
-    files = sum(1 for _ in index.rglob("*"))
     with monkeypatch.context() as killed:
         killed.setattr(Index, "keep_only", Mock(side_effect=OSError))
         with pytest.raises(OSError):
             ingested(1)
-    assert ingested(2) == [10, 9]
-    assert sum(1 for _ in index.rglob("*")) <= files
-    assert [texts(libraries, "state", as_of=number) for number in (10, 9)] == [["State 10."], ["State 9."]]
-    with pytest.raises(NotFound, match="no version 8") as raised:
-        texts(libraries, "state", as_of=8)
+    began = time.time()
+    time.sleep(1.1)  # what is older than this by the next states' time is cleaned away
+    assert ingested(3) == [11, 10]
+    states = [path.stat().st_mtime for path in (tmp_path / "home" / "index").glob("*/chunks*/_versions/*.manifest")]
+    assert min(states) > began
+    assert [texts(libraries, "state", as_of=number) for number in (11, 10)] == [["State 11."], ["State 10."]]
+    with pytest.raises(NotFound, match="no version 9") as raised:
+        texts(libraries, "state", as_of=9)
     assert "rixin library versions lib" in str(raised.value)
-    assert run(libraries.document("lib", ids[9], MACHINE)).title == "Page"
-    for gone in filter(None, ids[:9]):
+    assert run(libraries.document("lib", ids[10], MACHINE)).title == "Page"
+    for gone in filter(None, ids[:10]):
         with pytest.raises(NotFound):
             run(libraries.document("lib", gone, MACHINE))
+
+
+def test_one_changed_document_of_many_is_found_at_once_and_costs_little(libraries: Libraries, tmp_path: Path) -> None:
+    def document(number: int, said: str) -> tuple[str, Document]:
+        block = Block(kind="paragraph", text=f"Rule {number} {said}.")
+        return f"{number}", Document(title=f"R{number}", blocks=(block,), media_type="text/plain")
+
+    documents = [document(number, "stands") for number in range(120)]
+    run(libraries.add_documents("lib", "rules", documents))
+    indexes = {path.name for path in (tmp_path / "home" / "index").glob("*/chunks*/_indices/*")}
+    for number in (7, 8):
+        documents[number] = document(number, "is repealed")
+        assert run(libraries.add_documents("lib", "rules", documents)).added == 1
+    assert {path.name for path in (tmp_path / "home" / "index").glob("*/chunks*/_indices/*")} == indexes
+    hits = run(libraries.search(["lib"], "repealed", reader=MACHINE)).hits
+    assert {hit.text for hit in hits if hit.lexical_rank} == {"Rule 7 is repealed.", "Rule 8 is repealed."}
+    assert "Rule 7 stands." not in texts(libraries, "Rule 7 stands")
+    assert "Rule 7 stands." in texts(libraries, "Rule 7 stands", as_of=1)
 
 
 def test_a_fingerprint_tells_what_came_changed_and_went_without_reading(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from rixin.errors import StoreUnavailable
 from rixin.knowledge.chunking import unlabelled
 from rixin.knowledge.documents import Chunk, Document
-from rixin.knowledge.lance import delete, names, one_of, prune, values
+from rixin.knowledge.lance import delete, has_old, keep_tags, names, one_of, tidy, values
 from rixin.knowledge.matrix import Matrices
 from rixin.knowledge.ranking import clause
 
@@ -38,6 +38,10 @@ KEPT_OPEN = 4
 STILL_OPEN = timedelta(hours=1)  # who opens a document is done by then
 # Of new rows among all: from here on the full-text index is made anew, which is quicker and forgets deleted rows.
 REBUILD_SHARE = 0.1
+# Of new rows, and of pieces of a table: up to here they are searched as they are. To tidy up after each changed
+# document took 12 s and 114 MB in a Library of 8,400 chunks; this takes 0.5 s.
+TIDY_SHARE, TIDY_ROWS = 0.02, 2000
+TIDY_PIECES = 64
 Ask = Callable[[Sequence[str]], Awaitable[bytes]]
 _SHOWN = ["chunk_id", "document_id", "title", "heading_path", "text", "metadata", "page", "start", "stop"]
 
@@ -205,20 +209,22 @@ class Index:
         return unpacked(found["body"][0].as_py()) if len(found) else None
 
     async def keep_only(self, places: Mapping[str, set[str]], forgotten: Sequence[str]) -> None:
-        """Forget the tables that are not named, in those that are every state older than the tags, and documents.
+        """Forget the tables that are not named, in those that are every state without one of the tags, and documents.
 
-        Again with the same arguments, it finishes what a killed process has begun.
+        The next ingest gives back the room of such states, so that whoever searches one now is not disturbed, and
+        finishes what a killed process has begun.
         """
         connection = await self._connected()
         for name in await names(connection):
             if name in places:
-                await prune(await connection.open_table(name), places[name])
+                await keep_tags(await connection.open_table(name), places[name])
             elif name != DOCUMENTS:
                 await connection.drop_table(name)
         if forgotten:
             kept = await connection.open_table(DOCUMENTS)
             await delete(kept, "id", forgotten)
-            await kept.optimize(cleanup_older_than=STILL_OPEN)
+            if await has_old(kept):
+                await kept.optimize(cleanup_older_than=STILL_OPEN)
 
     async def _connected(self) -> "AsyncConnection":
         if self._connection is None:
@@ -297,7 +303,10 @@ class Writing:
         columns = {index.columns[0]: index.name for index in await self._chunks.list_indices()}
         if rows:
             stats = await self._chunks.index_stats(columns["terms"]) if "terms" in columns else None
-            if stats is None or stats.num_unindexed_rows > rows * REBUILD_SHARE:
+            new = stats.num_unindexed_rows if stats is not None else rows
+            # It comes as plain dictionaries, whatever its type says.
+            pieces = (await self._chunks.stats())["fragment_stats"]["num_fragments"]  # type: ignore[index]
+            if stats is None or new > rows * REBUILD_SHARE:
                 words = FTS(
                     base_tokenizer="whitespace",
                     lower_case=False,
@@ -309,8 +318,9 @@ class Writing:
                 await self._chunks.create_index("terms", config=words, replace=True)
             if rows >= APPROXIMATE_FROM and "vector" not in columns:
                 await self._chunks.create_index("vector", config=IvfPq(distance_type="dot"))
-            # Merges small pieces and brings what is new into the indexes. Old states are cleaned away by `keep_only`.
-            await self._chunks.optimize(cleanup_older_than=timedelta(days=36_500))
+            much = new > min(rows * TIDY_SHARE, TIDY_ROWS) or pieces > TIDY_PIECES
+            if much or await has_old(self._chunks):
+                await tidy(self._chunks)
         version = await self._chunks.version()
         tags = await self._chunks.tags.list()
         if tag in tags:  # of an ingest that was killed after this

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from lancedb import AsyncConnection, AsyncTable
 
 IDS_AT_ONCE = 500
+LONGEST_TIDY = timedelta(hours=1)
+OLD = timedelta(days=1)
+NEVER = timedelta(days=36_500)
 
 
 async def names(connection: "AsyncConnection") -> list[str]:
@@ -36,17 +39,34 @@ async def delete(table: "AsyncTable", column: str, ids: Sequence[str]) -> None:
         await table.delete(one_of(column, ids[at : at + IDS_AT_ONCE]))
 
 
-async def prune(table: "AsyncTable", kept: set[str]) -> None:
-    """Take away every state before the oldest that has one of the `kept` tags, and the other tags."""
-    tags = await table.tags.list()
-    for tag in tags.keys() - kept:
+async def keep_tags(table: "AsyncTable", kept: set[str]) -> None:
+    """Take every other tag away: the states that had them may be cleaned away by the next `tidy`."""
+    for tag in (await table.tags.list()).keys() - kept:
         await table.tags.delete(tag)
-    needed = {tags[tag]["version"] for tag in tags.keys() & kept}
+
+
+async def has_old(table: "AsyncTable") -> bool:
+    """Whether the oldest state is of more than a day ago, without a tag and not the latest: nobody can ask for it."""
+    versions = await table.list_versions()  # type: ignore[no-untyped-call]
+    needed = {tag["version"] for tag in (await table.tags.list()).values()} | {versions[-1]["version"]}
+    first = versions[0]
+    return first["version"] not in needed and datetime.now(UTC) - _aware(first["timestamp"]) > OLD
+
+
+async def tidy(table: "AsyncTable") -> None:
+    """Merge small pieces, bring what is new into the indexes, and take away states older than those with tags."""
+    tags = await table.tags.list()
+    needed = {tag["version"] for tag in tags.values()}
     versions = await table.list_versions()  # type: ignore[no-untyped-call]
     times = [_aware(one["timestamp"]) for one in versions if one["version"] in needed]
-    # Lance refuses to clean a state that has a tag, and takes an age, not a moment.
-    if times and (age := datetime.now(UTC) - min(times)) > timedelta(0):
-        await table.optimize(cleanup_older_than=age + timedelta(milliseconds=1))
+    # An age, not a moment: Lance counts it back from when merging is done.
+    age = max(datetime.now(UTC) - min(times), timedelta(0)) + LONGEST_TIDY if times else timedelta(milliseconds=1)
+    try:
+        await table.optimize(cleanup_older_than=age)
+    except RuntimeError:
+        # Merging took longer, or the clock was set: then Lance cleans nothing, since it would be a state with a tag.
+        # Anything else fails here too.
+        await table.optimize(cleanup_older_than=NEVER)
 
 
 def _aware(moment: datetime) -> datetime:
