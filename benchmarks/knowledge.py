@@ -39,9 +39,10 @@ CACHE = HERE.parent / ".cache"
 HOME = CACHE / "benchmark-knowledge-home"
 LIBRARY = "law"
 DEPTH = 10
-PARTS = ("ingest", "retrieval", "query", "answers", "first_token", "pages")
+PARTS = ("ingest", "retrieval", "query", "first_token", "answers", "pages")
 MODEL = "qwen2.5-coder-1.5b-instruct"
 PAGES = 50_000
+FIRST_TEXTS = 5
 PEERS = (
     "llama-index-core==0.14.25",
     "llama-index-retrievers-bm25==0.8.0",
@@ -99,10 +100,10 @@ async def _with_law(workspace: Workspace, rows: Sequence[Row], wanted: Sequence[
         if {"answers", "first_token"} & set(wanted):
             await asyncio.to_thread(install, workspace.models, MODEL)
             workspace.models.set_alias("chat", workspace.models.resolve(MODEL).id)
+        if "first_token" in wanted:
+            await _first_token(workspace, [row.question for row in rows if row.answerable])
         if "answers" in wanted:
             await _answers(workspace, rows[:limit] if limit else rows, bare)
-        if "first_token" in wanted:
-            await _first_token(workspace, [row.question for row in rows if row.answerable][:5])
 
 
 async def _installed(workspace: Workspace) -> float:
@@ -264,11 +265,15 @@ async def _first_token(workspace: Workspace, questions: Sequence[str]) -> None:
     version = workspace.models.resolve(assistant.model)
     cold, warm = [], []
     for number, question in enumerate(questions):
+        if len(cold) == FIRST_TEXTS:
+            break
         history = [Message(role="user", content=question)]
-        seconds, answer = await _until_text(workspace, assistant, version, history, f"cold-{number}")
+        seconds, answer, refused = await _until_text(workspace, assistant, version, history, f"cold-{number}")
+        if refused:  # its text is not the model's
+            continue
         cold.append(seconds)
         history += [Message(role="assistant", content=answer), Message(role="user", content="依据是哪一条？")]
-        seconds, _ = await _until_text(workspace, assistant, version, history, f"warm-{number}")
+        seconds, _, _ = await _until_text(workspace, assistant, version, history, f"warm-{number}")
         warm.append(seconds)
     tell("first text of a cited answer, new conversation", statistics.median(cold), "s", "limit", 2.5)
     tell("first text of a cited answer, its next question", statistics.median(warm), "s", "limit", 0.7)
@@ -276,8 +281,8 @@ async def _first_token(workspace: Workspace, questions: Sequence[str]) -> None:
 
 async def _until_text(
     workspace: Workspace, assistant: Assistant, version: Version, history: Sequence[Message], id: str
-) -> tuple[float, str]:
-    started, first, text = time.perf_counter(), 0.0, ""
+) -> tuple[float, str, bool]:
+    started, first, text, refused = time.perf_counter(), 0.0, "", False
     events = ask(
         assistant,
         Question(request_id=id, messages=history, temperature=0.0),
@@ -292,7 +297,9 @@ async def _until_text(
             if event.text and not first:
                 first = time.perf_counter() - started
             text += event.text
-    return first, text
+        if isinstance(event, Grounded):
+            refused = event.grounding.refused
+    return first, text, refused
 
 
 def _pages() -> None:

@@ -148,7 +148,7 @@ class CitedText:
             text = " ".join(passage.hit.text[start:stop].split())
             self._show(f"\n\n{heading}" if not place else "")
             self._show(f"\n> {passage.hit.title}：{text}")
-            self._annotate(index, text, "match")
+            self._annotate(index, (start, stop), "match")
         return "".join(self._shown[before:])
 
     def _step(self, *, last: bool) -> bool:
@@ -337,7 +337,7 @@ class CitedText:
                 self.notes.append(Note(kind="unsupported_mark", at=self._length, text=written))
         self._marks.clear()
         for index, by in chosen.items():
-            self._annotate(index, claim, by)
+            self._annotate(index, self._evidence.snippet(index, claim), by)
         return bool(chosen)
 
     def _attach(self, claim: str) -> None:
@@ -345,11 +345,11 @@ class CitedText:
             return
         best = max(self._evidence.support(claim), key=lambda one: one.share)
         if _enough(best, ATTACH_SHARE):
-            self._annotate(best.index, claim, "match")
+            self._annotate(best.index, self._evidence.snippet(best.index, claim), "match")
 
-    def _annotate(self, index: int, claim: str, by: By) -> None:
+    def _annotate(self, index: int, place: tuple[int, int], by: By) -> None:
         passage = self._passages[index]
-        start, stop = self._evidence.snippet(index, claim)
+        start, stop = place
         mark = f"[{passage.number}]"
         self.annotations.append(
             Annotation(
