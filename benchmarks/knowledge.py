@@ -263,7 +263,8 @@ async def _first_token(workspace: Workspace, questions: Sequence[str]) -> None:
     """From the question to the first text of the answer: of a new conversation, and of its next question."""
     assistant = workspace.assistants.get(LIBRARY, reader=MACHINE).assistant
     version = workspace.models.resolve(assistant.model)
-    cold, warm = [], []
+    cold: list[float] = []
+    warm: list[float] = []
     for number, question in enumerate(questions):
         if len(cold) == FIRST_TEXTS:
             break

@@ -93,14 +93,6 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """The best first."""
-
-    lexical: tuple[Candidate, ...] = ()
-    nearest: tuple[Candidate, ...] = ()
-
-
-@dataclass(frozen=True)
 class Row:
     """A chunk as the index has it; `cosine` is that of its vector and the question's, as they came."""
 
@@ -134,24 +126,21 @@ class Index:
         self._connection: AsyncConnection | None = None
         self._pinned: OrderedDict[Place, AsyncTable] = OrderedDict()
 
-    async def search(
-        self, place: Place, terms: str, vector: bytes, centres: Centres, filters: Mapping[str, str], depth: int
-    ) -> Candidates:
-        """The nearest `depth` by words and by meaning, of those chunks whose metadata has all of `filters`.
-
-        By meaning they may be fewer: a chunk whose parts are near too is one of them.
-        """
+    async def by_words(self, place: Place, terms: str, filters: Mapping[str, str], depth: int) -> tuple[Candidate, ...]:
+        """The best `depth` by BM25, of those chunks whose metadata has all of `filters`."""
         from lancedb.query import MatchQuery
 
         table = await self.at(place)
-        wanted = _condition(filters)
         # As a query with its fields, not as text: nothing in a question is taken for an operator.
-        by_words = table.query().nearest_to_text(MatchQuery(terms, "terms"))  # type: ignore[call-arg]
-        nearest, lexical = await asyncio.gather(
-            self._nearest(place, table, _centred(vector, centres.questions)[0][0], wanted, depth),
-            _found(by_words, wanted, "_score", depth if terms else 0),
-        )
-        return Candidates(lexical=lexical, nearest=nearest)
+        query = table.query().nearest_to_text(MatchQuery(terms, "terms"))  # type: ignore[call-arg]
+        return await _found(query, _condition(filters), "_score", depth if terms else 0)
+
+    async def by_meaning(
+        self, place: Place, vector: bytes, centres: Centres, filters: Mapping[str, str], depth: int
+    ) -> tuple[Candidate, ...]:
+        """The nearest of those chunks, `depth` at most: of a chunk whose parts are near too, the nearest part."""
+        table = await self.at(place)
+        return await self._nearest(place, table, _centred(vector, centres.questions)[0][0], _condition(filters), depth)
 
     async def _nearest(
         self, place: Place, table: "AsyncTable", vector: "NDArray[np.float32]", wanted: str | None, depth: int

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from rixin.errors import InvalidRequest
 from rixin.knowledge.embedding import Embedder
-from rixin.knowledge.index import Candidate, Candidates, Centres, Index, Place
+from rixin.knowledge.index import Candidate, Centres, Index, Place
 from rixin.knowledge.ranking import DEPTH, CosineScale, Fused, confidence, fuse
 from rixin.knowledge.terms import query_terms, simplified
 
@@ -68,25 +68,34 @@ async def search(
     """The best `limit` chunks of all the shelves. Raises InvalidRequest for a question without a word."""
     if not question.strip():
         raise InvalidRequest("The question is empty.", param="question")
-    versions = sorted({shelf.embedder for shelf in shelves})
-    made = await asyncio.gather(*(embedder.embed(version, [simplified(question)], "query") for version in versions))
     terms = query_terms(question)
-    vectors = {version: one.vectors for version, one in zip(versions, made, strict=True)}
-    found = await asyncio.gather(
-        *(
-            shelf.index.search(
-                shelf.place, terms, vectors[shelf.embedder], shelf.centres, _wanted(shelf, filters), DEPTH
+    # Words need no vector: they are looked up while the question is embedded.
+    by_words = [
+        asyncio.create_task(shelf.index.by_words(shelf.place, terms, _wanted(shelf, filters), DEPTH))
+        for shelf in shelves
+    ]
+    try:
+        versions = sorted({shelf.embedder for shelf in shelves})
+        made = await asyncio.gather(*(embedder.embed(version, [simplified(question)], "query") for version in versions))
+        vectors = {version: one.vectors for version, one in zip(versions, made, strict=True)}
+        by_meaning = await asyncio.gather(
+            *(
+                shelf.index.by_meaning(
+                    shelf.place, vectors[shelf.embedder], shelf.centres, _wanted(shelf, filters), DEPTH
+                )
+                for shelf in shelves
             )
-            for shelf in shelves
         )
-    )
-    lexical = _pooled(found, "lexical")
-    nearest = _pooled(found, "nearest")
+        found_by_words = await asyncio.gather(*by_words)
+    finally:
+        for task in by_words:
+            task.cancel()
+    lexical, nearest = _pooled(found_by_words), _pooled(by_meaning)
     best = fuse(*([(one.chunk_id, one.score) for one in ranked] for ranked in (lexical, nearest)))[:limit]
     hits = await asyncio.gather(
         *(
-            _hits(shelf, candidates, best, vectors[shelf.embedder], embedder.scale(shelf.embedder))
-            for shelf, candidates in zip(shelves, found, strict=True)
+            _hits(shelf, (*words, *meaning), best, vectors[shelf.embedder], embedder.scale(shelf.embedder))
+            for shelf, words, meaning in zip(shelves, found_by_words, by_meaning, strict=True)
         )
     )
     places = {one.chunk_id: at for at, one in enumerate(best)}
@@ -98,9 +107,9 @@ def _wanted(shelf: Shelf, filters: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _hits(
-    shelf: Shelf, candidates: Candidates, best: Sequence[Fused], vector: bytes, scale: CosineScale
+    shelf: Shelf, candidates: Sequence[Candidate], best: Sequence[Fused], vector: bytes, scale: CosineScale
 ) -> list[Hit]:
-    rows = {one.chunk_id: one.row for one in (*candidates.lexical, *candidates.nearest)}
+    rows = {one.chunk_id: one.row for one in candidates}
     mine = [one for one in best if one.chunk_id in rows]
     found = await shelf.index.rows(shelf.place, [rows[one.chunk_id] for one in mine], vector, shelf.centres)
     return [
@@ -125,6 +134,6 @@ async def _hits(
     ]
 
 
-def _pooled(found: Sequence[Candidates], way: str) -> list[Candidate]:
+def _pooled(found: Sequence[Sequence[Candidate]]) -> list[Candidate]:
     """The candidates of all Libraries in one order: cosines can be compared, and BM25 scores nearly."""
-    return sorted((one for some in found for one in getattr(some, way)), key=lambda one: -one.score)[:DEPTH]
+    return sorted((one for some in found for one in some), key=lambda one: -one.score)[:DEPTH]
