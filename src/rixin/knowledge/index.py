@@ -125,6 +125,7 @@ class Index:
         self._matrices = matrices
         self._connection: AsyncConnection | None = None
         self._pinned: OrderedDict[Place, AsyncTable] = OrderedDict()
+        self._rows: dict[Place, int] = {}  # of states that can't change any more
 
     async def by_words(self, place: Place, terms: str, filters: Mapping[str, str], depth: int) -> tuple[Candidate, ...]:
         """The best `depth` by BM25, of those chunks whose metadata has all of `filters`."""
@@ -145,7 +146,9 @@ class Index:
     async def _nearest(
         self, place: Place, table: "AsyncTable", vector: "NDArray[np.float32]", wanted: str | None, depth: int
     ) -> tuple[Candidate, ...]:
-        if await table.count_rows() < APPROXIMATE_FROM:
+        if place not in self._rows:
+            self._rows[place] = await table.count_rows()
+        if self._rows[place] < APPROXIMATE_FROM:
             matrix = await self._matrices.of((self.folder, place), table, wanted)
             best = await asyncio.to_thread(matrix.nearest, vector, wanted, depth)
             found = tuple(Candidate(*one) for one in best)
