@@ -148,7 +148,7 @@ class CitedText:
             text = " ".join(passage.hit.text[start:stop].split())
             self._show(f"\n\n{heading}" if not place else "")
             self._show(f"\n> {passage.hit.title}：{text}")
-            self._annotate(index, (start, stop), "match")
+            self._annotate(index, (start, stop), next(one.by for one in self.annotations if one.chunk_id == chunk_id))
         return "".join(self._shown[before:])
 
     def _step(self, *, last: bool) -> bool:
