@@ -264,3 +264,53 @@ def test_names_questions_and_limits_that_cannot_be(lite: Libraries) -> None:
             run(lite.search(["法律"], question, reader=MACHINE))
     for question in ("?!", "\0", "😀", "a" * 3000):
         run(lite.search(["法律"], question, reader=MACHINE))
+
+
+def many(count: int) -> list[tuple[str, Document]]:
+    words = ["lease", "wages", "divorce", "patent", "harbour", "fishing", "archive", "tobacco"]
+    return [(f"{at}", document(f"Rule {at} is about {words[at % 8]} and {words[at // 8 % 8]}.")) for at in range(count)]
+
+
+def test_a_kill_while_vectors_move_to_their_middle_leaves_none_behind_that_lie(
+    lite: Libraries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of two centres in one table would be compared as if they had one, and nobody would notice."""
+    from rixin.knowledge import index
+
+    monkeypatch.setattr(index, "BATCH_ROWS", 64)
+    centred = index._centred
+    calls = 0
+
+    def dies(vectors: bytes, centre: bytes | None, count: int = 1) -> Any:
+        nonlocal calls
+        calls += centre is not None and count > 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return centred(vectors, centre, count)
+
+    lite.create("lib")
+    monkeypatch.setattr(index, "_centred", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(lite.add_documents("lib", "made", many(300)))
+    monkeypatch.setattr(index, "_centred", centred)
+    assert run(lite.add_documents("lib", "made", many(300))).version == 1
+    lite.create("whole")
+    run(lite.add_documents("whole", "made", many(300)))
+    for question in ("Rule 17 about wages", "fishing in the harbour"):
+        found, expected = (
+            run(lite.search([name], question, reader=MACHINE, limit=20)).hits for name in ("lib", "whole")
+        )
+        assert [hit.text for hit in found] == [hit.text for hit in expected]
+        assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected], abs=1e-5)
+        assert [hit.confidence for hit in found] == pytest.approx([hit.confidence for hit in expected], abs=1e-5)
+
+
+def test_the_middle_moves_with_what_is_added_and_older_versions_keep_theirs(lite: Libraries) -> None:
+    lite.create("lib")
+    run(lite.add_documents("lib", "made", many(250)))
+    before = run(lite.search(["lib"], "tobacco and patents", reader=MACHINE)).hits
+    other = [(f"q{at}", document(f"ŽŽŽ ÿÿÿ {at} žžž ÞÞÞ")) for at in range(500)]
+    assert run(lite.add_documents("lib", "more", other)).version == 2
+    assert run(lite.search(["lib"], "tobacco and patents", reader=MACHINE, as_of=1)).hits == before
+    [hit] = run(lite.search(["lib"], "Rule 17 is about wages and divorce", reader=MACHINE, limit=1)).hits
+    assert hit.text == "Rule 17 is about wages and divorce."

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -110,8 +110,9 @@ class Row:
 
 @dataclass(frozen=True)
 class State:
-    """What a finished ingest has made: the table's version, its chunks, and where its vectors lie."""
+    """What a finished ingest has made: a table and its version, its chunks, and where its vectors lie."""
 
+    table: str
     table_version: int
     chunks: int
     centres: Centres
@@ -181,15 +182,15 @@ class Index:
             for row, cosine in zip(found.select(_SHOWN).to_pylist(), cosines, strict=True)
         }
 
-    async def begin(self, table: str, dimensions: int, centres: Centres) -> "Writing":
+    async def begin(self, table: str, dimensions: int, centres: Centres, beside: str) -> "Writing":
         """Open the table to write to it, making it and that of the documents if they are not there.
 
-        `centres` are where its vectors lie now.
+        `centres` are where its vectors lie now; should they move, all goes to a table of the name `beside`.
         """
         connection = await self._connected()
         chunks = await connection.create_table(table, schema=_chunk_schema(dimensions), exist_ok=True)
         kept = await connection.create_table(DOCUMENTS, schema=_document_schema(), exist_ok=True)
-        return Writing(self, chunks, kept, centres)
+        return Writing(connection, chunks, kept, centres, beside)
 
     async def document(self, document_id: str) -> Document | None:
         """The document as it was read, also one that is in older versions only."""
@@ -250,9 +251,12 @@ class Index:
 class Writing:
     """A table that is being written to. Nothing of it is searched before a version of the Library names its state."""
 
-    def __init__(self, index: Index, chunks: "AsyncTable", kept: "AsyncTable", centres: Centres) -> None:
-        self._index = index
+    def __init__(
+        self, connection: "AsyncConnection", chunks: "AsyncTable", kept: "AsyncTable", centres: Centres, beside: str
+    ) -> None:
+        self._connection = connection
         self._centres = centres
+        self._beside = beside
         self._chunks = chunks
         self._kept = kept
 
@@ -319,7 +323,7 @@ class Writing:
             await self._chunks.tags.update(tag, version)
         else:
             await self._chunks.tags.create(tag, version)
-        return State(version, await self._chunks.count_rows("first = true"), self._centres)
+        return State(self._chunks.name, version, await self._chunks.count_rows("first = true"), self._centres)
 
     async def _recentre(self, ask: Ask) -> None:
         """Take the middle of all vectors from each, if there are enough of them and it has moved."""
@@ -342,21 +346,25 @@ class Writing:
         self._centres = Centres(middle.tobytes(), asked.mean(axis=0).astype("<f4").tobytes())
 
     async def _rewrite(self, centre: bytes, step: int) -> list[str]:
-        """Write every row anew around the new centre; gives a clause of every `step`th, which could be a question."""
+        """Write every row around the new centre, and go on there; gives a clause of every `step`th.
+
+        Into a table beside: whoever is killed here must not leave rows of two centres in one table.
+        """
         import pyarrow as pa
 
-        source = await self._index.at(Place(self._chunks.name, await self._chunks.version()))
-        mode: Literal["overwrite", "append"] = "overwrite"
+        if self._beside in await names(self._connection):  # of an ingest that was killed
+            await self._connection.drop_table(self._beside)
+        moved = await self._connection.create_table(self._beside, schema=await self._chunks.schema())
         clauses: list[str] = []
-        async for batch in await source.query().to_batches(max_batch_length=BATCH_ROWS):
+        async for batch in await self._chunks.query().to_batches(max_batch_length=BATCH_ROWS):
             vectors, lengths = _centred(_restored(batch, self._centres.passages).tobytes(), centre, batch.num_rows)
             made = pa.table(batch)
             some = zip(made["text"][::step].to_pylist(), made["heading_path"][::step].to_pylist(), strict=True)
             clauses += [clause(unlabelled(text, path)) for text, path in some]
             for name, column in (("vector", _vector_column(vectors)), ("length", pa.array(lengths))):
                 made = made.set_column(made.schema.get_field_index(name), made.schema.field(name), column)
-            await self._chunks.add(made, mode=mode)
-            mode = "append"
+            await moved.add(made)
+        self._chunks = moved
         return clauses
 
 

@@ -139,10 +139,11 @@ class Ingest:
         self._count = await asyncio.to_thread(self._embedder.counter, self._version)
         self._limit = await asyncio.to_thread(self._embedder.limit, self._version)
         dimensions = (await self._embedder.embed(self._version, ["dimensions"], "passage")).dimensions
-        same = latest is not None and table == latest.table_name
-        writing = await self._index.begin(
-            table, dimensions, Centres(latest.centre, latest.question_centre) if same and latest else Centres()
-        )
+        centres = Centres()
+        if latest is not None and table == latest.table_name:
+            centres = Centres(latest.centre, latest.question_centre)
+        beside = f"chunks_{self._number}_{METHOD}_{self._version}_centred"
+        writing = await self._index.begin(table, dimensions, centres, beside)
         await writing.forget_all_but(ids)
         await self._write_all(self._read(feeds), writing)
         removed = await asyncio.to_thread(self._without_the_gone, {feed.source_id for feed in feeds})
@@ -153,7 +154,7 @@ class Ingest:
         await writing.remove(sorted(there - live))
         number = self._number
         if latest is None or table != latest.table_name or changed or live != there:
-            await self._finish(writing, table)
+            await self._finish(writing)
         else:
             number = latest.number
         return Ingested(number, self._added, removed, self._unchanged, self._failed, tuple(problems))
@@ -323,13 +324,13 @@ class Ingest:
             some = session.scalar(select(table.id).where(mine, changed, table.error.is_(None)).limit(1))
             return set(live), some is not None
 
-    async def _finish(self, writing: Writing, table: str) -> None:
+    async def _finish(self, writing: Writing) -> None:
         state = await writing.finish(f"v{self._number}", self._ask)
         await asyncio.to_thread(_sync, self._index.folder)
-        await asyncio.to_thread(self._published, table, state)
+        await asyncio.to_thread(self._published, state)
         await self._index.keep_only(*await asyncio.to_thread(self._kept))
 
-    def _published(self, table: str, state: State) -> None:
+    def _published(self, state: State) -> None:
         """From here on the new version is searched."""
         rows = LibraryDocumentRow
         with self._database.write() as session:
@@ -340,7 +341,7 @@ class Ingest:
                 LibraryVersionRow(
                     library_id=self._library_id,
                     number=self._number,
-                    table_name=table,
+                    table_name=state.table,
                     table_version=state.table_version,
                     embedder=self._version,
                     method=METHOD,

@@ -10,7 +10,6 @@ from rixin.compute.sandbox import Limits, run_python
 MAX_PASSAGES = 10
 PASSAGE_CHARACTERS = 2000
 PYTHON_LIMITS = Limits(seconds=20.0, memory_bytes=512 << 20, output_bytes=64 << 10)
-MAX_CODE = 20_000
 
 # Models forget to print: the value of a last line that is an expression is shown, as in a notebook.
 _RUNNER = """
