@@ -18,6 +18,7 @@ from rixin.knowledge.chunking import Count, chunk, indexed_text, parts, unlabell
 from rixin.knowledge.documents import Document
 from rixin.knowledge.embedding import Embedder
 from rixin.knowledge.index import Centres, Entry, Index, State, Writing, packed
+from rixin.knowledge.lance import full_disk_told
 from rixin.knowledge.readers.reading import Reading
 from rixin.knowledge.sources import Item, reason
 from rixin.knowledge.terms import index_terms, simplified
@@ -36,8 +37,8 @@ LONGEST_TITLE = 300
 LEAST_KEPT = 5
 KEPT_FOR = timedelta(days=1)
 MOST_KEPT = 20
-# Of a chunk that is longer, parts are embedded: a question is mostly about one sentence of it. On questions of law 0.70
-# of the articles were among the first five with them, 0.60 without.
+# Of a chunk that is longer, parts are embedded: a question is mostly about one sentence of it. By meaning alone
+# 0.625 of the articles that answer questions of law were among the first five, 0.55 with whole articles.
 PART_TOKENS = 72
 
 
@@ -124,7 +125,7 @@ class Ingest:
 
     async def run(self, feeds: Sequence[Feed], problems: Sequence[str] = ()) -> Ingested:
         """Raises what the embedder raises, InvalidRequest, NotEnoughDisk; what is written by then is not lost."""
-        with self._reading:
+        with full_disk_told(self._index.folder.parent), self._reading:
             return await self._run(feeds, problems)
 
     async def _run(self, feeds: Sequence[Feed], problems: Sequence[str]) -> Ingested:

@@ -1,8 +1,14 @@
-"""Tables of LanceDB: which there are, the values in them, and how rows and old states are taken out."""
+"""Tables of LanceDB: which there are, the values in them, how rows and old states are taken out; full disks."""
 
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rixin.models import full_disk_named
 
 if TYPE_CHECKING:
     from lancedb import AsyncConnection, AsyncTable
@@ -11,6 +17,7 @@ IDS_AT_ONCE = 500
 LONGEST_TIDY = timedelta(hours=1)
 OLD = timedelta(days=1)
 NEVER = timedelta(days=36_500)
+_SYSTEM_ERROR = re.compile(r"\(os error (\d{1,3})\)")
 
 
 async def names(connection: "AsyncConnection") -> list[str]:
@@ -77,3 +84,16 @@ def one_of(column: str, ids: Sequence[str]) -> str:
     """Only for ids that Rixin made: they hold nothing to be quoted."""
     assert all(one.replace("_", "").isalnum() for one in ids)
     return f"{column} IN ({', '.join(repr(one) for one in ids)})"
+
+
+@contextmanager
+def full_disk_told(folder: Path) -> Iterator[None]:
+    """Turns what Lance says of a full disk, a RuntimeError with the system's number in it, into NotEnoughDisk."""
+    with full_disk_named(folder):
+        try:
+            yield
+        except RuntimeError as error:
+            if (found := _SYSTEM_ERROR.search(str(error))) is None:
+                raise
+            number = int(found[1])
+            raise OSError(number, os.strerror(number)) from error

@@ -56,7 +56,7 @@ def _of(ranked: Mapping[str, tuple[int, float]], chunk_id: str, otherwise: float
 def confidence(cosine: float, scale: CosineScale) -> float:
     """How likely a text answers a question, from the cosine of the two as they came; 0…1.
 
-    A weak sign: on questions of law it told 3 of 4 answerable from unanswerable ones (AUROC 0.74).
+    A weak sign: AUROC 0.61 on 48 questions of law with and without an answer, 0.74 on 94 others.
     """
     return 1 / (1 + math.exp(-(cosine - scale.even) / scale.scale))
 
