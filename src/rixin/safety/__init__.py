@@ -1,0 +1,1 @@
+"""Safety: what may not be kept or shown as it is."""
