@@ -8,6 +8,7 @@ import { keys, useConversations, useStoreConversation } from "../api/queries";
 import type { Conversation } from "../api/types";
 import { useTexts } from "../i18n";
 import { errorText } from "../lib/errorText";
+import { useConfirm } from "../look/useConfirm";
 import { groupByAge } from "./groups";
 import styles from "./Sidebar.module.css";
 
@@ -119,23 +120,16 @@ const Item = memo(function Item({ conversation, active, onPick, onRename, onRemo
 function useRemove(current: string | null): (conversation: Conversation) => void {
   const texts = useTexts();
   const client = useQueryClient();
-  const { modal, message } = App.useApp();
+  const confirm = useConfirm();
   const [, navigate] = useLocation();
   return (conversation) => {
-    modal.confirm({
+    confirm({
       title: texts.chat.deleteTitle,
-      content: texts.chat.deleteText(conversation.title || texts.chat.untitled),
-      okText: texts.common.remove,
-      okButtonProps: { danger: true },
-      cancelText: texts.common.cancel,
-      icon: null,
-      onOk: async () => {
-        try {
-          await deleteConversation(conversation.id);
-        } catch (error) {
-          message.error(errorText(texts, error));
-          return;
-        }
+      text: texts.chat.deleteText(conversation.title || texts.chat.untitled),
+      label: texts.common.remove,
+      danger: true,
+      action: async () => {
+        await deleteConversation(conversation.id);
         if (conversation.id === current) navigate("/");
         client.removeQueries({ queryKey: keys.conversation(conversation.id) });
         await client.invalidateQueries({ queryKey: keys.conversations });

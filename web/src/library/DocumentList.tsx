@@ -1,39 +1,37 @@
 import { DeleteOutlined } from "@ant-design/icons";
 import { useQueryClient } from "@tanstack/react-query";
-import { App, Button, Skeleton, Tag } from "antd";
+import { Button, Tag } from "antd";
 import { Link } from "wouter";
 import { deleteDocument, libraryKeys, useDocuments } from "../api/libraries";
 import type { DocumentInfo, Library } from "../api/types";
 import { IconButton } from "../chat/IconButton";
 import { useFormats, useTexts } from "../i18n";
 import { sizeText } from "../lib/bytes";
-import { errorText } from "../lib/errorText";
-import { LoadFailed } from "../settings/LoadFailed";
+import entries from "../look/Entries.module.css";
+import { Loaded } from "../look/Loaded";
+import { useConfirm } from "../look/useConfirm";
 import styles from "./Library.module.css";
 
 /** A Library's documents with how the reading of each stands; those that need somebody come first. */
 export function DocumentList({ library }: { library: Library }) {
   const texts = useTexts();
   const list = useDocuments(library.name, library.waiting > 0);
-  const documents = list.data?.pages.flatMap((page) => page.data);
   return (
     <section className={styles.section}>
       <h2 className={styles.subtitle}>{texts.library.list}</h2>
-      {documents === undefined ? (
-        list.error ? (
-          <LoadFailed error={list.error} onRetry={() => list.refetch()} />
-        ) : (
-          <Skeleton active title={false} />
-        )
-      ) : documents.length === 0 ? (
-        <p className={styles.quiet}>{texts.library.noDocuments}</p>
-      ) : (
-        <ul className={styles.list}>
-          {documents.map((document) => (
-            <Entry key={document.id} library={library} document={document} />
-          ))}
-        </ul>
-      )}
+      <Loaded query={list}>
+        {({ pages }) =>
+          pages[0]?.data.length === 0 ? (
+            <p className={styles.quiet}>{texts.library.noDocuments}</p>
+          ) : (
+            <ul className={entries.list}>
+              {pages.map(({ data }) =>
+                data.map((document) => <Entry key={document.id} library={library} document={document} />),
+              )}
+            </ul>
+          )
+        }
+      </Loaded>
       {list.hasNextPage && (
         <Button
           type="text"
@@ -52,7 +50,7 @@ export function DocumentList({ library }: { library: Library }) {
 function Entry({ library, document }: { library: Library; document: DocumentInfo }) {
   const texts = useTexts();
   const { number, date } = useFormats();
-  const { modal, message } = App.useApp();
+  const confirm = useConfirm();
   const client = useQueryClient();
   const read = document.state === "read";
   const title = document.title || document.file_name;
@@ -63,26 +61,20 @@ function Entry({ library, document }: { library: Library; document: DocumentInfo
     date(document.changed_at),
   ];
   const remove = () =>
-    modal.confirm({
+    confirm({
       title: texts.library.removeDocument(title),
-      content: texts.library.removeDocumentText,
-      okText: texts.common.remove,
-      okButtonProps: { danger: true },
-      cancelText: texts.common.cancel,
-      icon: null,
-      onOk: async () => {
-        try {
-          await deleteDocument(library.name, document.id);
-        } catch (error) {
-          message.error(errorText(texts, error));
-        }
-        await client.invalidateQueries({ queryKey: libraryKeys.one(library.name) });
-      },
+      text: texts.library.removeDocumentText,
+      label: texts.common.remove,
+      danger: true,
+      action: () =>
+        deleteDocument(library.name, document.id).finally(() =>
+          client.invalidateQueries({ queryKey: libraryKeys.one(library.name) }),
+        ),
     });
   return (
-    <li className={styles.entry}>
-      <div className={styles.entryMain}>
-        <div className={styles.entryName}>
+    <li className={entries.entry}>
+      <div className={entries.main}>
+        <div className={entries.name}>
           {read ? (
             <Link
               href={`/library/${encodeURIComponent(library.name)}/documents/${encodeURIComponent(document.id)}`}

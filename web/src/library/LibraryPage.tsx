@@ -1,14 +1,15 @@
-import { ArrowLeftOutlined, LockOutlined, MoreOutlined } from "@ant-design/icons";
+import { LockOutlined, MoreOutlined } from "@ant-design/icons";
 import { useQueryClient } from "@tanstack/react-query";
-import { Alert, App, Button, Dropdown, Result, Skeleton, Tag } from "antd";
-import { useEffect, useState } from "react";
+import { Alert, Button, Dropdown, Result, Tag } from "antd";
+import { useState } from "react";
 import { useLocation } from "wouter";
 import { ApiError } from "../api/http";
 import { deleteLibrary, libraryKeys, useLibrary } from "../api/libraries";
 import type { Library } from "../api/types";
 import { useTexts } from "../i18n";
-import { errorText } from "../lib/errorText";
-import { LoadFailed } from "../settings/LoadFailed";
+import { Loaded } from "../look/Loaded";
+import { Page } from "../look/Page";
+import { useConfirm } from "../look/useConfirm";
 import { DocumentList } from "./DocumentList";
 import styles from "./Library.module.css";
 import { LibraryAbout } from "./LibraryAbout";
@@ -19,38 +20,24 @@ import { Uploads } from "./Uploads";
 /** One Library: search it, see its documents, and for those who may, fill it. */
 export default function LibraryPage({ name }: { name: string }) {
   const texts = useTexts();
-  const [, navigate] = useLocation();
-  const { data: library, error, refetch } = useLibrary(name);
+  const query = useLibrary(name);
   const [editing, setEditing] = useState(false);
-  const title = library?.title ?? texts.library.title;
-  useEffect(() => {
-    document.title = `${title} · ${texts.name}`;
-  }, [title, texts]);
   return (
-    <main className={styles.page}>
-      <div className={styles.column}>
-        <Button
-          type="text"
-          className={styles.back}
-          icon={<ArrowLeftOutlined aria-hidden />}
-          onClick={() => navigate("/library")}
-        >
-          {texts.library.all}
-        </Button>
-        {library === undefined ? (
-          error === null ? (
-            <Skeleton active />
-          ) : error instanceof ApiError && error.status === 404 ? (
-            <Result icon={null} title={texts.library.gone} />
-          ) : (
-            <LoadFailed error={error} onRetry={() => refetch()} />
-          )
-        ) : (
+    <Page
+      title={query.data?.title ?? ""}
+      meanwhile={texts.library.title}
+      back={{ to: "/library", label: texts.library.all }}
+      actions={query.data?.may_change && <Actions library={query.data} onEdit={() => setEditing(true)} />}
+    >
+      <Loaded
+        query={query}
+        refused={(error) =>
+          error instanceof ApiError &&
+          error.status === 404 && <Result icon={null} title={texts.library.gone} />
+        }
+      >
+        {(library) => (
           <>
-            <div className={styles.head}>
-              <h1 className={styles.title}>{library.title}</h1>
-              {library.may_change && <Actions library={library} onEdit={() => setEditing(true)} />}
-            </div>
             <p className={styles.lead}>
               <LibraryAbout library={library} />
               {!library.everyone && (
@@ -80,31 +67,24 @@ export default function LibraryPage({ name }: { name: string }) {
             )}
           </>
         )}
-      </div>
-    </main>
+      </Loaded>
+    </Page>
   );
 }
 
 function Actions({ library, onEdit }: { library: Library; onEdit: () => void }) {
   const texts = useTexts();
   const client = useQueryClient();
-  const { modal, message } = App.useApp();
+  const confirm = useConfirm();
   const [, navigate] = useLocation();
   const remove = () =>
-    modal.confirm({
+    confirm({
       title: texts.library.removeTitle(library.title),
-      content: texts.library.removeText,
-      okText: texts.common.remove,
-      okButtonProps: { danger: true },
-      cancelText: texts.common.cancel,
-      icon: null,
-      onOk: async () => {
-        try {
-          await deleteLibrary(library.name);
-        } catch (error) {
-          message.error(errorText(texts, error));
-          return;
-        }
+      text: texts.library.removeText,
+      label: texts.common.remove,
+      danger: true,
+      action: async () => {
+        await deleteLibrary(library.name);
         navigate("/library");
         client.removeQueries({ queryKey: libraryKeys.one(library.name) });
         await client.invalidateQueries({ queryKey: libraryKeys.all });

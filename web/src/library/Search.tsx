@@ -3,7 +3,7 @@ import { type FormEvent, useState } from "react";
 import { useSearch } from "../api/libraries";
 import type { SearchHit } from "../api/types";
 import { useFormats, useTexts } from "../i18n";
-import { LoadFailed } from "../settings/LoadFailed";
+import { LoadFailed } from "../look/Loaded";
 import { DocumentDrawer } from "./DocumentDrawer";
 import styles from "./Library.module.css";
 import { matches } from "./matches";

@@ -1,6 +1,6 @@
 import { CheckOutlined, CopyOutlined, PlusOutlined } from "@ant-design/icons";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { Alert, App, Button, Empty, Form, Input, Modal, Select, Skeleton, Tag } from "antd";
+import { Alert, Button, Empty, Form, Input, Modal, Select, Tag } from "antd";
 import { useState } from "react";
 import { createKey, revokeKey } from "../api/console";
 import { keys as queryKeys, useKeys } from "../api/queries";
@@ -8,7 +8,9 @@ import type { Key, NewKey } from "../api/types";
 import { useFormats, useTexts } from "../i18n";
 import { errorText } from "../lib/errorText";
 import { useCopy } from "../lib/useCopy";
-import { LoadFailed } from "./LoadFailed";
+import entries from "../look/Entries.module.css";
+import { Loaded } from "../look/Loaded";
+import { useConfirm } from "../look/useConfirm";
 import styles from "./Settings.module.css";
 
 export function KeySettings() {
@@ -29,21 +31,19 @@ export function KeySettings() {
           {texts.settings.newKey}
         </Button>
       </div>
-      {list.data === undefined ? (
-        list.error ? (
-          <LoadFailed error={list.error} onRetry={() => list.refetch()} />
-        ) : (
-          <Skeleton active title={false} />
-        )
-      ) : list.data.length === 0 ? (
-        <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={texts.settings.noKeys} />
-      ) : (
-        <ul className={styles.list}>
-          {list.data.map((key) => (
-            <Entry key={key.id} apiKey={key} />
-          ))}
-        </ul>
-      )}
+      <Loaded query={list}>
+        {(keys) =>
+          keys.length === 0 ? (
+            <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={texts.settings.noKeys} />
+          ) : (
+            <ul className={entries.list}>
+              {keys.map((key) => (
+                <Entry key={key.id} apiKey={key} />
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
       {making && (
         <MakeKey
           onClose={() => setMaking(false)}
@@ -61,25 +61,17 @@ export function KeySettings() {
 function Entry({ apiKey }: { apiKey: Key }) {
   const texts = useTexts();
   const { date } = useFormats();
-  const { modal, message } = App.useApp();
+  const confirm = useConfirm();
   const client = useQueryClient();
   const expired = apiKey.expires_at !== null && new Date(apiKey.expires_at) < new Date();
   const revoke = () =>
-    modal.confirm({
+    confirm({
       title: texts.settings.revokeTitle(apiKey.name),
-      content: texts.settings.revokeText,
-      okText: texts.settings.revoke,
-      okButtonProps: { danger: true },
-      cancelText: texts.common.cancel,
-      icon: null,
-      onOk: async () => {
-        try {
-          await revokeKey(apiKey.id);
-        } catch (error) {
-          message.error(errorText(texts, error));
-        }
-        await client.invalidateQueries({ queryKey: queryKeys.apiKeys });
-      },
+      text: texts.settings.revokeText,
+      label: texts.settings.revoke,
+      danger: true,
+      action: () =>
+        revokeKey(apiKey.id).finally(() => client.invalidateQueries({ queryKey: queryKeys.apiKeys })),
     });
   const about = [
     `${texts.settings.created} ${date(apiKey.created_at)}`,
@@ -87,14 +79,14 @@ function Entry({ apiKey }: { apiKey: Key }) {
     `${texts.settings.lastUsed} ${apiKey.last_used_at ? date(apiKey.last_used_at) : texts.settings.notUsed}`,
   ];
   return (
-    <li className={styles.entry}>
-      <div className={styles.entryMain}>
-        <div className={styles.entryName}>
+    <li className={entries.entry}>
+      <div className={entries.main}>
+        <div className={entries.name}>
           {apiKey.name}
           <code className={styles.code}>{apiKey.prefix}…</code>
           {expired && <Tag>{texts.settings.expired}</Tag>}
         </div>
-        <div className={styles.entryAbout}>{about.join(" · ")}</div>
+        <div className={entries.about}>{about.join(" · ")}</div>
       </div>
       <Button size="small" danger onClick={revoke} aria-label={texts.settings.revokeTitle(apiKey.name)}>
         {texts.settings.revoke}

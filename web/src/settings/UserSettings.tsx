@@ -1,18 +1,6 @@
 import { MoreOutlined, PlusOutlined } from "@ant-design/icons";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import {
-  Alert,
-  App,
-  Button,
-  Dropdown,
-  Form,
-  Input,
-  type MenuProps,
-  Modal,
-  Select,
-  Skeleton,
-  Tag,
-} from "antd";
+import { Alert, App, Button, Dropdown, Form, Input, type MenuProps, Modal, Select, Tag } from "antd";
 import { useState } from "react";
 import { changeUser, createUser, deleteUser } from "../api/console";
 import { keys, useUsers } from "../api/queries";
@@ -20,8 +8,10 @@ import type { Role, User } from "../api/types";
 import { useFormats, useTexts } from "../i18n";
 import { errorText } from "../lib/errorText";
 import { PASSWORD_LEAST } from "../lib/password";
+import entries from "../look/Entries.module.css";
+import { Loaded } from "../look/Loaded";
+import { useConfirm } from "../look/useConfirm";
 import { useSignedIn } from "../session/SignedIn";
-import { LoadFailed } from "./LoadFailed";
 import styles from "./Settings.module.css";
 
 /** The people of this server; administrators only. */
@@ -38,19 +28,15 @@ export function UserSettings() {
           {texts.settings.addUser}
         </Button>
       </div>
-      {list.data === undefined ? (
-        list.error ? (
-          <LoadFailed error={list.error} onRetry={() => list.refetch()} />
-        ) : (
-          <Skeleton active title={false} />
-        )
-      ) : (
-        <ul className={styles.list}>
-          {list.data.map((user) => (
-            <Entry key={user.id} user={user} onReset={() => setResetting(user)} />
-          ))}
-        </ul>
-      )}
+      <Loaded query={list}>
+        {(users) => (
+          <ul className={entries.list}>
+            {users.map((user) => (
+              <Entry key={user.id} user={user} onReset={() => setResetting(user)} />
+            ))}
+          </ul>
+        )}
+      </Loaded>
       {adding && <AddUser onClose={() => setAdding(false)} />}
       {resetting && <ResetPassword user={resetting} onClose={() => setResetting(null)} />}
     </section>
@@ -61,7 +47,8 @@ function Entry({ user, onReset }: { user: User; onReset: () => void }) {
   const texts = useTexts();
   const { date } = useFormats();
   const { user: self } = useSignedIn();
-  const { modal, message } = App.useApp();
+  const { message } = App.useApp();
+  const confirm = useConfirm();
   const client = useQueryClient();
   const own = user.id === self.id;
 
@@ -74,14 +61,12 @@ function Entry({ user, onReset }: { user: User; onReset: () => void }) {
     await client.invalidateQueries({ queryKey: keys.users });
   };
   const remove = () =>
-    modal.confirm({
+    confirm({
       title: texts.settings.deleteUser(user.name),
-      content: texts.settings.deleteUserText,
-      okText: texts.common.remove,
-      okButtonProps: { danger: true },
-      cancelText: texts.common.cancel,
-      icon: null,
-      onOk: () => attempt(deleteUser(user.id)),
+      text: texts.settings.deleteUserText,
+      label: texts.common.remove,
+      danger: true,
+      action: () => deleteUser(user.id).finally(() => client.invalidateQueries({ queryKey: keys.users })),
     });
   const items: MenuProps["items"] = [
     { key: "reset", label: texts.settings.resetPassword },
@@ -95,14 +80,14 @@ function Entry({ user, onReset }: { user: User; onReset: () => void }) {
     else remove();
   };
   return (
-    <li className={styles.entry}>
-      <div className={styles.entryMain}>
-        <div className={styles.entryName}>
+    <li className={entries.entry}>
+      <div className={entries.main}>
+        <div className={entries.name}>
           {user.name}
           {own && <span className={styles.quiet}>({texts.settings.you})</span>}
           {user.disabled && <Tag>{texts.settings.disabled}</Tag>}
         </div>
-        <div className={styles.entryAbout}>{`${texts.settings.created} ${date(user.created_at)}`}</div>
+        <div className={entries.about}>{`${texts.settings.created} ${date(user.created_at)}`}</div>
       </div>
       <Select<Role>
         size="small"
