@@ -1,0 +1,224 @@
+"""The story of a Cycle: everything that its page shows, so that who did not watch it can judge it.
+
+Every sentence is in English and in Chinese (`said`, `said_zh`); ids (reasons, states, metrics) are for programs, and the
+page has words for them. Examples are masked: no name, number or address of a person is in them.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+StepName = Literal["collect", "clean", "annotate", "build", "train", "export", "evaluate", "gate", "canary", "promote"]
+STEPS: tuple[StepName, ...] = (
+    "collect",
+    "clean",
+    "annotate",
+    "build",
+    "train",
+    "export",
+    "evaluate",
+    "gate",
+    "canary",
+    "promote",
+)
+StepState = Literal["waiting", "running", "done", "skipped", "failed"]
+CycleStatus = Literal["queued", "running", "paused", "finished", "failed", "cancelled"]
+CycleOutcome = Literal["promoted", "kept", "nothing", "rolled_back"]
+Role = Literal["primary", "guard", "floor", "shown"]
+
+
+class Sentence(Struct, frozen=True, kw_only=True):
+    """One sentence in both languages."""
+
+    said: str
+    said_zh: str
+
+
+class StoryStep(Struct, frozen=True, kw_only=True):
+    """One of the ten. `seconds` are over all attempts; `skipped` is one that the Cycle ended before, or had no use for."""
+
+    name: StepName
+    state: StepState
+    said: str = ""
+    said_zh: str = ""
+    seconds: float = 0.0
+    attempts: int = 0
+    finished: bool = False
+
+
+class ReasonCount(Struct, frozen=True, kw_only=True):
+    """How many answers people gave this reason for: `wrong`, `outdated`, … (see Feedback)."""
+
+    reason: str
+    count: int
+
+
+class ComplaintExample(Struct, frozen=True, kw_only=True):
+    """One answer that people did not like, masked and cut to a few lines. `correction` is what they wrote instead."""
+
+    question: str
+    answer: str
+    correction: str | None
+    reasons: tuple[str, ...]
+
+
+class Complaints(Struct, frozen=True, kw_only=True):
+    """What people said about the answers that this Cycle looked at."""
+
+    answers: int
+    up: int
+    down: int
+    corrected: int
+    preferences: int
+    people: int
+    reasons: tuple[ReasonCount, ...]
+    examples: tuple[ComplaintExample, ...]
+
+
+class DoubtedAccount(Struct, frozen=True, kw_only=True):
+    """An account whose corrections disagree with everybody else's; `doubted` of its `corrections` were left out."""
+
+    person: str
+    name: str
+    corrections: int
+    doubted: int
+    p_value: float
+
+
+class Learned(Struct, frozen=True, kw_only=True):
+    """What the new Version was taught: rows by kind, what was left out and why, and whom the Cycle did not believe.
+
+    `dropped` are rows by the reason's id; `dataset_id` the Dataset that was trained on, None if it came to none.
+    """
+
+    corrections: int
+    preferences: int
+    replay: int
+    synthetic: int
+    dataset_id: str | None
+    dropped: tuple[ReasonCount, ...]
+    doubted: tuple[DoubtedAccount, ...]
+
+
+class ScoreChange(Struct, frozen=True, kw_only=True):
+    """One metric of one task before and after, on the same items: shares from 0 to 1, or the metric's own unit.
+
+    `difference` is after − before, higher is better, with its two-sided 95% interval and the exact one-sided p-value.
+    `passed` is what the Gate said of it; None where the Gate does not ask for it.
+    """
+
+    suite: str
+    suite_title: str
+    task: str
+    metric: str
+    role: Role
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+    p_better: float
+    items: int
+    gained: int
+    lost: int
+    passed: bool | None
+    higher_is_better: bool
+
+
+class GateLine(Struct, frozen=True, kw_only=True):
+    """One check of the Gate."""
+
+    kind: Literal["primary", "guard", "floor"]
+    passed: bool
+    said: str
+    said_zh: str
+
+
+class StoryGate(Struct, frozen=True, kw_only=True):
+    """What the Gate decided, in a sentence, and every check of it."""
+
+    promote: bool
+    said: str
+    said_zh: str
+    checks: tuple[GateLine, ...]
+
+
+class StoryArm(Struct, frozen=True, kw_only=True):
+    """One side of the canary: answers that were given, those that people said something of, and their mean score 0…1."""
+
+    version_id: str
+    answers: int
+    judged: int
+    score: float | None
+    failed: int
+    first_token_ms: float | None
+    tokens_per_second: float | None
+
+
+class StoryCanary(Struct, frozen=True, kw_only=True):
+    """How the new Version did with a share of the conversations. `outcome` is None while it goes on."""
+
+    id: str
+    share: float
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: Literal["promoted", "rolled_back", "ended"] | None
+    said: str
+    said_zh: str
+    before: StoryArm
+    after: StoryArm
+
+
+class StoryCost(Struct, frozen=True, kw_only=True):
+    """What the Cycle took. `seconds` of the clock in its steps; `price` is None where no core-hour has a price.
+
+    Energy is an estimate: core-hours times the watts of a busy core in the settings.
+    """
+
+    seconds: float
+    core_hours: float
+    kilowatt_hours: float
+    price: float | None
+
+
+class StoryVersion(Struct, frozen=True, kw_only=True):
+    """A Version of this story; `current` is the one that the alias means now."""
+
+    role: Literal["before", "after"]
+    id: str
+    model: str
+    title: str
+    current: bool
+    report_ids: tuple[str, ...] = ()
+
+
+class Story(Struct, frozen=True, kw_only=True):
+    """The whole page of one Cycle. What the Cycle has not come to yet is None, or empty.
+
+    `headline` says in one sentence what came of it, `summary` the same in a few more for somebody who reads no
+    figures, `next` what a person may do now.
+    """
+
+    id: str
+    alias: str
+    why: str
+    status: CycleStatus
+    step: StepName | None
+    outcome: CycleOutcome | None
+    reason: str | None
+    reason_zh: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    headline: Sentence
+    summary: tuple[Sentence, ...]
+    steps: tuple[StoryStep, ...]
+    complaints: Complaints | None
+    learned: Learned | None
+    scores: tuple[ScoreChange, ...]
+    gate: StoryGate | None
+    canary: StoryCanary | None
+    cost: StoryCost
+    versions: tuple[StoryVersion, ...]
+    next: tuple[Sentence, ...]
