@@ -1,0 +1,1 @@
+"""The steps of a Cycle, a file each; `values` is what they leave behind."""
