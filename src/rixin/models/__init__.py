@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from rixin.models.aliases import Alias, AliasMove, CanaryOutcome, goes_to_canary
 from rixin.models.archives import Archive, read_members
 from rixin.models.blobs import BlobStore, full_disk_named, mismatch
 from rixin.models.builtin import EMBEDDER_ALIAS, ensure_embedder
@@ -12,7 +13,7 @@ from rixin.models.install import add_remote, install, remove, restore, verify
 from rixin.models.progress import Progress, Reporter
 from rixin.models.pull import pull_archive, pull_member
 from rixin.models.references import parse_reference
-from rixin.models.registry import Alias, NewModel, NewVersion, Registry, Version
+from rixin.models.registry import NewModel, NewVersion, Registry, Routed, Version
 from rixin.models.trained import register_trained
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ __all__ = [
     "EMBEDDER_ALIAS",
     "TARGETS",
     "Alias",
+    "AliasMove",
     "Archive",
     "BlobStore",
+    "CanaryOutcome",
     "CatalogueEntry",
     "DefaultChoice",
     "Exported",
@@ -48,6 +51,7 @@ __all__ = [
     "Progress",
     "Registry",
     "Reporter",
+    "Routed",
     "Target",
     "Version",
     "Weights",
@@ -57,6 +61,7 @@ __all__ = [
     "ensure_embedder",
     "export",
     "full_disk_named",
+    "goes_to_canary",
     "install",
     "mismatch",
     "open_weights",

@@ -10,10 +10,25 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from rixin.errors import Conflict, InvalidRequest, ModelNotFound
+from rixin.models.aliases import (
+    Alias,
+    AliasMove,
+    CanaryOutcome,
+    alias_of,
+    begin_canary,
+    end_canary,
+    found_alias,
+    goes_to_canary,
+    live_canary,
+    moves_of,
+    needed_by,
+    point,
+    version_before,
+)
 from rixin.models.blobs import BlobStore
 from rixin.models.hubs import Hubs
 from rixin.settings import Settings
-from rixin.store import AliasRow, Database, ModelRow, VersionRow, now
+from rixin.store import AliasMoveRow, AliasRow, CanaryRow, Database, ModelRow, VersionRow, new_id, now
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,95}")
 
@@ -78,14 +93,12 @@ class NewModel:
 
 
 @dataclass(frozen=True)
-class Alias:
-    """A movable name; `canary_share` of its questions go to the canary version."""
+class Routed:
+    """The version that answers; of a canary's also which, and the version that steps in if its engine fails."""
 
-    name: str
-    version_id: str
-    canary_version_id: str | None
-    canary_share: float
-    updated_at: datetime
+    version: Version
+    canary_id: str | None = None
+    baseline: Version | None = None
 
 
 class Registry:
@@ -109,16 +122,31 @@ class Registry:
         with self.database.read() as session:
             return self._version(*self._found(session, version_id, VersionRow.id == version_id))
 
-    def resolve(self, name: str) -> Version:
+    def resolve(self, name: str, *, conversation: str | None = None) -> Version:
         """What a request's `model` means: an alias, a version's id, or a model (its newest version).
 
-        Raises ModelNotFound naming what there is.
+        Raises ModelNotFound naming what there is. See `route` for `conversation`.
+        """
+        return self.route(name, conversation).version
+
+    def route(self, name: str, conversation: str | None = None) -> Routed:
+        """As `resolve`, and whether it is a canary that answers: one for this conversation's part of the share.
+
+        Every question of a conversation has the same answer as long as the canary goes on. Without a conversation
+        (commands, embeddings) it is the alias's own version. Raises ModelNotFound.
         """
         with self.database.read() as session:
             alias = session.get(AliasRow, name)
             wanted = alias.version_id if alias else name
             condition = or_(VersionRow.id == wanted, VersionRow.model_name == wanted)
-            return self._version(*self._found(session, name, condition))
+            meant = self._version(*self._found(session, name, condition))
+            if alias is None or conversation is None or alias.canary_version_id is None:
+                return Routed(meant)
+            canary = live_canary(session, name)
+            if canary is None or not goes_to_canary(canary.id, canary.share, conversation):
+                return Routed(meant)
+            second = self._version(*self._found(session, name, VersionRow.id == canary.version_id))
+            return Routed(second, canary.id, meant)
 
     def names(self) -> dict[str, datetime]:
         """Everything that `resolve` takes, but for version ids: aliases first, then models; with their times."""
@@ -133,13 +161,13 @@ class Registry:
     def aliases(self) -> list[Alias]:
         """Every alias, by name."""
         with self.database.read() as session:
-            return [_alias(row) for row in session.scalars(select(AliasRow).order_by(AliasRow.name))]
+            return [alias_of(row) for row in session.scalars(select(AliasRow).order_by(AliasRow.name))]
 
     def alias(self, name: str) -> Alias | None:
         """The alias of this name, if there is one."""
         with self.database.read() as session:
             row = session.get(AliasRow, name)
-            return _alias(row) if row else None
+            return alias_of(row) if row else None
 
     def register(self, model: NewModel, version: NewVersion) -> Version:
         """Enter a version, and its model if that is new. A version that is there already stays as it is.
@@ -165,7 +193,7 @@ class Registry:
                 session.add(_row(model.name, version))
         return self.get(version.id)
 
-    def set_alias(self, name: str, target: str) -> Alias:
+    def set_alias(self, name: str, target: str, *, why: str = "set by hand") -> Alias:
         """Point the alias at what `target` means now: a version's id, a model or another alias. Ends a canary.
 
         Raises ModelNotFound, InvalidRequest, or Conflict if a model has the alias's name.
@@ -177,39 +205,109 @@ class Registry:
             if session.get(ModelRow, name):
                 raise Conflict(f"{name!r} is a model.", fix="Choose another name for the alias.")
             self._found(session, target, VersionRow.id == version_id)
-            row = session.get(AliasRow, name) or AliasRow(name=name)
-            row.version_id, row.canary_version_id, row.canary_share = version_id, None, 0.0
-            row.updated_at = now()
-            session.add(row)
-            session.flush()
-            return _alias(row)
-
-    def remove_alias(self, name: str) -> None:
-        """Forget an alias. Raises ModelNotFound."""
-        with self.database.write() as session:
             row = session.get(AliasRow, name)
             if row is None:
-                raise ModelNotFound(f"There is no alias {name!r}.", param="model")
+                row = AliasRow(name=name, version_id=version_id, canary_version_id=None, canary_share=0.0)
+                row.updated_at = now()
+                session.add(row)
+                session.add(AliasMoveRow(id=new_id("mv"), alias=name, before=None, after=version_id, why=why))
+                session.flush()
+            else:
+                end_canary(session, row, "ended", why)
+                point(session, row, version_id, why)
+            return alias_of(row)
+
+    def remove_alias(self, name: str) -> None:
+        """Forget an alias; its canary ends. Raises ModelNotFound."""
+        with self.database.write() as session:
+            self.database.exclusively(session, "models")
+            row = found_alias(session, name)
+            end_canary(session, row, "ended", "the alias was removed")
             session.delete(row)
+
+    def set_canary(
+        self, name: str, target: str, *, share: float, rules: Mapping[str, object], cycle_id: str | None = None
+    ) -> str:
+        """Let what `target` means now answer a share of the alias's conversations, and give the canary's id.
+
+        `rules` are kept with it for who decides on it. Raises ModelNotFound, InvalidRequest, Conflict if the alias
+        has a canary.
+        """
+        version_id = self.resolve(target).id
+        with self.database.write() as session:
+            self.database.exclusively(session, "models")
+            row = found_alias(session, name)
+            self._found(session, target, VersionRow.id == version_id)
+            return begin_canary(session, row, version_id, share=share, rules=rules, cycle_id=cycle_id)
+
+    def end_canary(self, canary_id: str, outcome: CanaryOutcome, reason: str) -> bool:
+        """End it, and where it is promoted move the alias, in one transaction. False where it had ended before."""
+        with self.database.write() as session:
+            self.database.exclusively(session, "models")
+            canary = session.get(CanaryRow, canary_id)
+            if canary is None or canary.outcome is not None:
+                return False
+            row = found_alias(session, canary.alias)
+            end_canary(session, row, outcome, reason)
+            if outcome == "promoted":
+                point(session, row, canary.version_id, reason)
+            return True
+
+    def rollback(self, name: str, *, why: str = "rolled back by hand") -> Alias:
+        """Take the newest change of the alias back: its canary, or else its last move.
+
+        Answers under way end on the engine that they began on. Raises ModelNotFound for no such alias or a version
+        that is no longer there, Conflict where there is nothing to go back to.
+        """
+        with self.database.write() as session:
+            self.database.exclusively(session, "models")
+            row = found_alias(session, name)
+            if row.canary_version_id is not None:
+                end_canary(session, row, "rolled_back", why)
+                return alias_of(row)
+            before = version_before(moves_of(session, name))
+            if before is None:
+                raise Conflict(
+                    f"{name!r} has not been moved, so there is nothing to go back to.",
+                    fix=f"`rixin models alias {name} MODEL` points it elsewhere.",
+                )
+            there = session.get(VersionRow, before)
+            if there is None or (there.folder is not None and not (self.home / there.folder).is_dir()):
+                raise ModelNotFound(
+                    f"{before}, which {name!r} meant before, has been removed from this machine.",
+                    fix=f"Pull it again, or point the alias elsewhere: `rixin models alias {name} MODEL`.",
+                )
+            point(session, row, before, why)
+            return alias_of(row)
+
+    def moves(self, name: str) -> list[AliasMove]:
+        """What the alias has meant, the oldest first. Raises ModelNotFound."""
+        with self.database.read() as session:
+            if session.get(AliasRow, name) is None:
+                raise ModelNotFound(f"There is no alias {name!r}.", param="model")
+            return moves_of(session, name)
 
     def forget(self, version_id: str, *, force: bool = False) -> bool:
         """Take a version out of the registry, and its model with its last version; files are not touched.
 
         Returns whether another version still uses the same blob. Raises ModelNotFound, or Conflict naming the
-        aliases that point at it; with `force` they go too.
+        aliases that need it: that mean it, try it as a canary, or would go back to it. With `force` those that mean
+        it go too, and canaries of it end.
         """
         with self.database.write() as session:
             self.database.exclusively(session, "models")
             row, model = self._found(session, version_id, VersionRow.id == version_id)
-            pointing = or_(AliasRow.version_id == row.id, AliasRow.canary_version_id == row.id)
-            aliases = session.scalars(select(AliasRow).where(pointing)).all()
-            if aliases and not force:
-                names = ", ".join(alias.name for alias in aliases)
+            needed = needed_by(session, row.id)
+            if needed and not force:
                 raise Conflict(
-                    f"{row.model_name} ({row.id}) is what {names} means.", fix="Move the alias first, or use --force."
+                    f"{row.model_name} ({row.id}) is what {', '.join(needed)} means.",
+                    fix="Move the alias first, or use --force.",
                 )
-            for alias in aliases:
-                session.delete(alias)
+            pointing = or_(AliasRow.version_id == row.id, AliasRow.canary_version_id == row.id)
+            for alias in session.scalars(select(AliasRow).where(pointing)).all():
+                end_canary(session, alias, "ended", f"{row.id} was removed")
+                if alias.version_id == row.id:
+                    session.delete(alias)
             session.flush()
             session.delete(row)
             session.flush()
@@ -283,7 +381,3 @@ def _row(model: str, version: NewVersion) -> VersionRow:
         folder=version.folder,
         config=dict(version.config or {}),
     )
-
-
-def _alias(row: AliasRow) -> Alias:
-    return Alias(row.name, row.version_id, row.canary_version_id, row.canary_share, row.updated_at)

@@ -1,7 +1,7 @@
 """The story of a Cycle: everything that its page shows, so that who did not watch it can judge it.
 
-Every sentence is in English and in Chinese (`said`, `said_zh`); ids (reasons, states, metrics) are for programs, and the
-page has words for them. Examples are masked: no name, number or address of a person is in them.
+Every sentence is in English and in Chinese (`said`, `said_zh`); ids (reasons, states, metrics) are for programs, and
+the page has words for them. Examples are masked: no name, number or address of a person is in them.
 """
 
 from datetime import datetime
@@ -36,7 +36,7 @@ class Sentence(Struct, frozen=True, kw_only=True):
 
 
 class StoryStep(Struct, frozen=True, kw_only=True):
-    """One of the ten. `seconds` are over all attempts; `skipped` is one that the Cycle ended before, or had no use for."""
+    """One of the ten. `seconds` are over all attempts; `skipped`: the Cycle ended before, or had no use for it."""
 
     name: StepName
     state: StepState
@@ -145,7 +145,7 @@ class StoryGate(Struct, frozen=True, kw_only=True):
 
 
 class StoryArm(Struct, frozen=True, kw_only=True):
-    """One side of the canary: answers that were given, those that people said something of, and their mean score 0…1."""
+    """One side of the canary: answers given, those that people said something of, and the mean score of these, 0…1."""
 
     version_id: str
     answers: int
