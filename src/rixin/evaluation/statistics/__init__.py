@@ -1,6 +1,7 @@
 """The statistics of comparing models: paired, exact where sets are small, and honest about what they can't show."""
 
 from rixin.evaluation.statistics.agreement import Agreement, cohen_kappa
+from rixin.evaluation.statistics.arms import ArmsDifference, arms_difference, arms_sequence
 from rixin.evaluation.statistics.binary import Discordance, mcnemar, proportion_interval, proportion_lower_bound
 from rixin.evaluation.statistics.bradley_terry import Strength, Vote, bradley_terry
 from rixin.evaluation.statistics.length import LengthControlled, equal_length_win
@@ -17,12 +18,15 @@ from rixin.evaluation.statistics.sequential import ConfidenceSequence, confidenc
 
 __all__ = [
     "Agreement",
+    "ArmsDifference",
     "ConfidenceSequence",
     "Difference",
     "Discordance",
     "LengthControlled",
     "Strength",
     "Vote",
+    "arms_difference",
+    "arms_sequence",
     "bootstrap_lower_bound",
     "bradley_terry",
     "cohen_kappa",
