@@ -14,12 +14,14 @@ from rixin.assistants import Acting, Answers, Assistant, Assistants, Consents, C
 from rixin.assistants.packs import Packs
 from rixin.assistants.tools import Ask, Sheet, ToolAudit, Toolbox, refuse
 from rixin.data import Datasets
+from rixin.data.annotation import Annotations
 from rixin.engines import Engine, EngineKind, EnginePool
 from rixin.errors import MalformedModel
 from rixin.evaluation import Evaluations
 from rixin.gateway import Accounts, Keys
 from rixin.knowledge import AliasEmbedder, Libraries
 from rixin.models import Registry, Version
+from rixin.renewal import Agreement, FeedbackService, Withdrawing
 from rixin.settings import Settings, load_settings
 from rixin.store import Database
 from rixin.training import Runs
@@ -41,12 +43,14 @@ class Workspace:
         self.database = Database.open(settings.home / DATABASE_FILE if url is None else url.get_secret_value())
         self.models = Registry(self.database, settings)
         self.datasets = Datasets(self.database, settings.home)
+        self.annotations = Annotations(self.database, self.datasets, settings.home)
         self.runs = Runs(self.database, settings, self.models)
         self.evaluations = Evaluations(self.database, self.models, self.datasets)
         self.keys = Keys(self.database)
         self.accounts = Accounts(self.database, self.keys)
         self.conversations = Conversations(self.database)
         self.answers = Answers(self.database)
+        self.feedback = FeedbackService(self.database, Agreement(self.database, settings), Withdrawing(self.database))
         self.assistants = Assistants(self.database, lambda names: self.tools.check(names))
         self.tool_audit = ToolAudit(self.database)
         self.consents = Consents()

@@ -4,6 +4,74 @@
  */
 
 export interface paths {
+    "/api/annotation/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Annotations that one may work on, the newest first */
+        get: operations["list_annotation_tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/annotation/tasks/{task_id}/items/{line}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say what the row is */
+        post: operations["answer_annotation_item"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/annotation/tasks/{task_id}/items/{line}/skip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Leave the row to others */
+        post: operations["skip_annotation_item"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/annotation/tasks/{task_id}/next": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A row to look at; 204 where there is none */
+        post: operations["next_annotation_item"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/assistants": {
         parameters: {
             query?: never;
@@ -765,6 +833,59 @@ export interface components {
             url: string;
         };
         /**
+         * AnnotationAnswer
+         * @description `value` is `{"label": …}`, `{"labels": […]}`, `{"rating": 1…5}`, `{"text": …}`, or an object of the schema.
+         */
+        AnnotationAnswer: {
+            /** @default null */
+            seconds?: number | null;
+            value: Record<string, never>;
+        };
+        /**
+         * AnnotationCounts
+         * @description Rows: nobody needs to look at those `waiting` now, `passed` are models', `queued` and `disputed` for people.
+         */
+        AnnotationCounts: {
+            disputed: number;
+            done: number;
+            passed: number;
+            queued: number;
+            waiting: number;
+        };
+        /**
+         * AnnotationItem
+         * @description A row that is this person's until `claimed_until`.
+         */
+        AnnotationItem: {
+            claimed_until: string;
+            content: string;
+            line: number;
+            proposal: Record<string, never> | null;
+            task_id: string;
+        };
+        /**
+         * AnnotationTask
+         * @description What is asked of each row. `schema` is a JSON Schema; `agreement` is people's, Krippendorff's α.
+         */
+        AnnotationTask: {
+            agreement: number | null;
+            counts: components["schemas"]["AnnotationCounts"];
+            id: string;
+            instructions: string;
+            /** @enum {unknown} */
+            kind: "answer" | "classify" | "extract" | "label" | "rate" | "rewrite";
+            labels: string[] | null;
+            name: string;
+            schema: Record<string, never> | null;
+            /** @enum {unknown} */
+            status: "closed" | "open";
+            title: string;
+        };
+        /** AnnotationTaskList */
+        AnnotationTaskList: {
+            data: components["schemas"]["AnnotationTask"][];
+        };
+        /**
          * AnotherAnswer
          * @description Which model shall answer again; null for the one of the conversation.
          */
@@ -1297,6 +1418,65 @@ export interface components {
         ErrorObject: {
             error: components["schemas"]["ErrorBody"];
         };
+        /**
+         * Feedback
+         * @description What one person said about one answer, or about two beside each other (`kind` is `preference`).
+         */
+        Feedback: {
+            answer: string;
+            comment: string | null;
+            conversation_id: string | null;
+            correction: string | null;
+            created_at: string;
+            id: string;
+            /** @enum {unknown} */
+            kind: "answer" | "preference";
+            message_id: string;
+            model: string;
+            other_answer: string | null;
+            other_message_id: string | null;
+            person: components["schemas"]["Person"] | null;
+            preferred: ("both" | "first" | "neither" | "second") | null;
+            question: string;
+            rating: (-1 | 1) | null;
+            reasons: ("clear" | "correct" | "helpful" | "incomplete" | "not_followed" | "outdated" | "refused" | "style" | "too_long" | "unsafe" | "well_sourced" | "wrong" | "wrong_source")[];
+            updated_at: string;
+            version_id: string;
+        };
+        /**
+         * FeedbackBody
+         * @description What is said of an answer: what is null stays as it is; 0, "" and [] clear.
+         */
+        FeedbackBody: {
+            /** @default null */
+            comment?: string | null;
+            /** @default null */
+            correction?: string | null;
+            message_id: string;
+            /** @default null */
+            rating?: (-1 | 0 | 1) | null;
+            /** @default null */
+            reasons?: ("clear" | "correct" | "helpful" | "incomplete" | "not_followed" | "outdated" | "refused" | "style" | "too_long" | "unsafe" | "well_sourced" | "wrong" | "wrong_source")[] | null;
+        };
+        /** FeedbackList */
+        FeedbackList: {
+            data: components["schemas"]["Feedback"][];
+        };
+        /**
+         * FeedbackPage
+         * @description Feedback, the latest changed first; `next` is the cursor of the page after this one.
+         */
+        FeedbackPage: {
+            data: components["schemas"]["Feedback"][];
+            next: string | null;
+        };
+        /**
+         * FeedbackSummary
+         * @description What was said about each version.
+         */
+        FeedbackSummary: {
+            versions: components["schemas"]["VersionFeedback"][];
+        };
         /** FileDeleted */
         FileDeleted: {
             deleted: boolean;
@@ -1719,6 +1899,26 @@ export interface components {
             new: string;
             old: string;
         };
+        /**
+         * Person
+         * @description Who said it.
+         */
+        Person: {
+            id: string;
+            name: string;
+        };
+        /**
+         * PreferenceBody
+         * @description Which of two answers to one question is the better one.
+         */
+        PreferenceBody: {
+            /** @default null */
+            comment?: string | null;
+            message_id: string;
+            other_message_id: string;
+            /** @enum {unknown} */
+            preferred: "both" | "first" | "neither" | "second";
+        };
         /** PromptTokensDetails */
         PromptTokensDetails: {
             cached_tokens: number;
@@ -1792,6 +1992,15 @@ export interface components {
             name: string;
             password: string;
             token: string;
+        };
+        /**
+         * SignalBody
+         * @description Something that was done with an answer. The server counts what it sees itself; the page tells of `copied`.
+         */
+        SignalBody: {
+            message_id: string;
+            /** @enum {unknown} */
+            signal: "abandoned" | "copied" | "edited" | "regenerated";
         };
         /**
          * Snapshot
@@ -1926,6 +2135,24 @@ export interface components {
             token: string;
         };
         /**
+         * TrainingConsent
+         * @description What the person said last (None: nothing yet), and the rule: whose feedback is learned from.
+         *
+         *         `each`: of those who agreed; `all`: of all but those who refused; `nobody`.
+         */
+        TrainingConsent: {
+            given: boolean | null;
+            /** @enum {unknown} */
+            rule: "all" | "each" | "nobody";
+        };
+        /**
+         * TrainingConsentBody
+         * @description Whether one's feedback may be learned from.
+         */
+        TrainingConsentBody: {
+            given: boolean;
+        };
+        /**
          * UrlCitation
          * @description Where in the text a citation's mark is (code points), and the address of the place that it leads to.
          */
@@ -1977,6 +2204,24 @@ export interface components {
             data: components["schemas"]["User"][];
         };
         /**
+         * VersionFeedback
+         * @description What was said about one version's answers: how often. `preferred` counts where its answer was the better one.
+         */
+        VersionFeedback: {
+            corrected: number;
+            down: number;
+            model: string;
+            preferred: number;
+            reasons: {
+                [key: string]: number;
+            };
+            signals: {
+                [key: string]: number;
+            };
+            up: number;
+            version_id: string;
+        };
+        /**
          * WholeConversation
          * @description A conversation with its whole tree of messages, in the order in which they were made.
          */
@@ -1988,6 +2233,13 @@ export interface components {
             title: string;
             updated_at: string;
         };
+        /**
+         * Withdrawn
+         * @description What a withdrawal changed: how many rows of feedback were blanked.
+         */
+        Withdrawn: {
+            feedback: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -1997,6 +2249,130 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_annotation_tasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationTaskList"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    answer_annotation_item: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+                line: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnnotationAnswer"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    skip_annotation_item: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+                line: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    next_annotation_item: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationItem"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
     list_assistants: {
         parameters: {
             query?: never;

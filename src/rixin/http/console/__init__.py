@@ -3,10 +3,12 @@
 from fastapi import APIRouter
 
 from rixin.http.console import (
+    annotation,
     assistants,
     attachments,
     conversations,
     documents,
+    feedback,
     health,
     keys,
     libraries,
@@ -17,7 +19,21 @@ from rixin.http.console import (
 )
 
 console_router = APIRouter()
-for part in (session, users, keys, models, assistants, packs, libraries, documents, attachments, conversations, health):
+for part in (
+    session,
+    users,
+    keys,
+    models,
+    assistants,
+    packs,
+    libraries,
+    documents,
+    attachments,
+    conversations,
+    feedback,
+    annotation,
+    health,
+):
     console_router.include_router(part.router)
 
 __all__ = ["console_router"]

@@ -10,7 +10,10 @@ from rixin.store.types import Identifier, JsonDocument, now
 
 
 class AnnotationTaskRow(Base):
-    """What is to be annotated, and how. `definition` is its file, `dataset_id` the version whose rows are annotated."""
+    """What is to be annotated, and how. `definition` is its file, `dataset_id` the version whose rows are annotated.
+
+    `plan` is how far the work is: what was learned last, and the audit that is under way.
+    """
 
     __tablename__ = "annotation_tasks"
     __table_args__ = (CheckConstraint("status IN ('open', 'closed')", name="status"),)
@@ -21,6 +24,7 @@ class AnnotationTaskRow(Base):
     definition: Mapped[dict[str, object]] = mapped_column(JsonDocument)
     dataset_id: Mapped[str] = mapped_column(Identifier)
     status: Mapped[str] = mapped_column(default="open")
+    plan: Mapped[dict[str, object] | None] = mapped_column(JsonDocument)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -54,7 +58,10 @@ class AnnotationItemRow(Base):
 
 
 class AnnotationLabelRow(Base):
-    """What one annotator said of one row; `annotator` is a model Version's id or a user's."""
+    """What one annotator said of one row; `annotator` is a model Version's id or a user's.
+
+    `value` is None where a person had nothing to say of it.
+    """
 
     __tablename__ = "annotation_labels"
     __table_args__ = (UniqueConstraint("task_id", "line", "annotator"),)
@@ -64,7 +71,7 @@ class AnnotationLabelRow(Base):
     line: Mapped[int]
     annotator: Mapped[str] = mapped_column(Identifier, index=True)
     person: Mapped[bool]
-    value: Mapped[dict[str, object]] = mapped_column(JsonDocument)
+    value: Mapped[dict[str, object] | None] = mapped_column(JsonDocument)
     confidence: Mapped[float | None]
     seconds: Mapped[float | None]
     at: Mapped[datetime] = mapped_column(default=now)

@@ -54,6 +54,7 @@ def upgrade() -> None:
         sa.Column("made", JsonDocument(), nullable=False),
         sa.Column("outcome", PlainText(), nullable=True),
         sa.Column("reason", PlainText(), nullable=True),
+        sa.Column("reason_zh", PlainText(), nullable=True),
         sa.Column("error", JsonDocument(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("started_at", UtcDateTime(), nullable=True),
@@ -76,6 +77,7 @@ def upgrade() -> None:
         sa.Column("definition", JsonDocument(), nullable=False),
         sa.Column("dataset_id", Identifier(), nullable=False),
         sa.Column("status", PlainText(), nullable=False),
+        sa.Column("plan", JsonDocument(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.CheckConstraint("status IN ('open', 'closed')", name=op.f("ck_annotation_tasks_status")),
         sa.ForeignKeyConstraint(
@@ -125,6 +127,7 @@ def upgrade() -> None:
         sa.Column("conversation_id", Identifier(), nullable=True),
         sa.Column("model", PlainText(), nullable=False),
         sa.Column("version_id", Identifier(), nullable=False),
+        sa.Column("other_version_id", Identifier(), nullable=True),
         sa.Column("rating", sa.BigInteger(), nullable=True),
         sa.Column("reasons", JsonDocument(), nullable=False),
         sa.Column("correction", PlainText(), nullable=True),
@@ -219,7 +222,7 @@ def upgrade() -> None:
         sa.Column("line", sa.BigInteger(), nullable=False),
         sa.Column("annotator", Identifier(), nullable=False),
         sa.Column("person", sa.Boolean(), nullable=False),
-        sa.Column("value", JsonDocument(), nullable=False),
+        sa.Column("value", JsonDocument(), nullable=True),
         sa.Column("confidence", sa.Double(), nullable=True),
         sa.Column("seconds", sa.Double(), nullable=True),
         sa.Column("at", UtcDateTime(), nullable=False),
@@ -243,7 +246,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_version_marks")),
     )
+    op.create_table(
+        "withdrawals",
+        sa.Column("what", Identifier(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("what", name=op.f("pk_withdrawals")),
+    )
     op.create_index(op.f("ix_version_marks_version_id"), "version_marks", ["version_id"], unique=False)
+    op.add_column("messages", sa.Column("given", sa.LargeBinary(), nullable=True))
     op.add_column("dataset_versions", sa.Column("withdrawn_at", UtcDateTime(), nullable=True))
     op.add_column("dataset_versions", sa.Column("replaced_by", Identifier(), nullable=True))
     op.add_column("dataset_versions", sa.Column("cleaning", JsonDocument(), nullable=True))
