@@ -9,19 +9,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-StepName = Literal["collect", "clean", "annotate", "build", "train", "export", "evaluate", "gate", "canary", "promote"]
-STEPS: tuple[StepName, ...] = (
-    "collect",
-    "clean",
-    "annotate",
-    "build",
-    "train",
-    "export",
-    "evaluate",
-    "gate",
-    "canary",
-    "promote",
-)
+StepName = Literal[
+    "collect", "clean", "annotate", "dataset", "train", "export", "evaluate", "gate", "canary", "promote"
+]
 StepState = Literal["waiting", "running", "done", "skipped", "failed"]
 CycleStatus = Literal["queued", "running", "paused", "finished", "failed", "cancelled"]
 CycleOutcome = Literal["promoted", "kept", "nothing", "rolled_back"]
