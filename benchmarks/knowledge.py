@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from answer_scores import contains_all, supported
 from peer_venv import python_in
-from rixin.assistants import Assistant, Grounded, Question, ask
+from rixin.assistants import Assistant, Grounded, Question, Threads, ask
 from rixin.assistants.packs import PackProgress
 from rixin.assistants.packs.manifest import find_pack
 from rixin.engines import Delta, Message, Started
@@ -265,23 +265,24 @@ async def _first_token(workspace: Workspace, questions: Sequence[str]) -> None:
     version = workspace.models.resolve(assistant.model)
     cold: list[float] = []
     warm: list[float] = []
+    threads = Threads()
     for number, question in enumerate(questions):
         if len(cold) == FIRST_TEXTS:
             break
         history = [Message(role="user", content=question)]
-        seconds, answer, refused = await _until_text(workspace, assistant, version, history, f"cold-{number}")
+        seconds, answer, refused = await _until_text(workspace, assistant, version, history, threads, f"cold-{number}")
         if refused:  # its text is not the model's
             continue
         cold.append(seconds)
         history += [Message(role="assistant", content=answer), Message(role="user", content="依据是哪一条？")]
-        seconds, _, _ = await _until_text(workspace, assistant, version, history, f"warm-{number}")
+        seconds, _, _ = await _until_text(workspace, assistant, version, history, threads, f"warm-{number}")
         warm.append(seconds)
     tell("first text of a cited answer, new conversation", statistics.median(cold), "s", "limit", 2.5)
     tell("first text of a cited answer, its next question", statistics.median(warm), "s", "limit", 0.7)
 
 
 async def _until_text(
-    workspace: Workspace, assistant: Assistant, version: Version, history: Sequence[Message], id: str
+    workspace: Workspace, assistant: Assistant, version: Version, history: Sequence[Message], threads: Threads, id: str
 ) -> tuple[float, str, bool]:
     started, first, text, refused = time.perf_counter(), 0.0, "", False
     events = ask(
@@ -290,6 +291,7 @@ async def _until_text(
         reader=MACHINE,
         searcher=workspace.libraries,
         lease=lambda: workspace.engines.lease(version),
+        threads=threads,
     )
     async for event in events:
         if isinstance(event, Started):

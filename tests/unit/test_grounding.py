@@ -7,14 +7,17 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rixin.assistants import AskEvent, Grounded, Question, Sources, ask
-from rixin.assistants.assistant import AnswerPolicy, Assistant, Limits, Title
+from rixin.assistants import AskEvent, Grounded, Question, Sources, Threads, ask
+from rixin.assistants.assistant import Assistant, Limits, Title
+from rixin.assistants.budget import Budget
 from rixin.assistants.followup import leans
 from rixin.assistants.passages import harmless
+from rixin.assistants.threads import Thread
 from rixin.engines.fake import FakeEngine
 from rixin.engines.protocol import (
     Alternative,
@@ -73,20 +76,19 @@ class Shelf:
 
 @dataclass(kw_only=True)
 class Judge(FakeEngine):
-    """A FakeEngine that says `verdict` where it is asked whether the passages answer, `constrained` under a schema.
+    """A FakeEngine that says `verdict` where it is asked whether the passages answer.
 
     With `sure` it tells how likely "yes" is.
     """
 
     verdict: str = "有"
-    constrained: str = ""
     sure: float | None = None
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent]:
         self.requests.append(request)
         turns = request.prompt.messages if isinstance(request.prompt, ChatPrompt) else ()
         asked = bool(turns) and turns[-1].content in ("判断：", "Judgement:")
-        reply = self.verdict if asked else self.constrained if request.sampling.json_schema else self.reply
+        reply = self.verdict if asked else self.reply
         if asked and self.sure is not None:
             words = (("有", self.sure * 0.9), ("没有", (1 - self.sure) * 0.9), ("不", 0.1))
             top = tuple(Alternative(word.encode(), math.log(share)) for word, share in words)
@@ -115,6 +117,7 @@ def answer(
     assistant: Assistant = LAW,
     user: str = "ada",
     system: str | None = None,
+    threads: Threads | None = None,
 ) -> list[AskEvent]:
     messages = [Message(role=("user", "assistant")[at % 2], content=text) for at, text in enumerate(turns)]
     if system:
@@ -127,9 +130,8 @@ def answer(
     async def collect() -> list[AskEvent]:
         reader = Reader(user_id=user)
         question = Question(request_id="r", messages=messages)
-        return [
-            event async for event in ask(assistant, question, reader=reader, searcher=shelf or Shelf(), lease=lease)
-        ]
+        events = ask(assistant, question, reader=reader, searcher=shelf or Shelf(), lease=lease, threads=threads)
+        return [event async for event in events]
 
     return asyncio.run(collect())
 
@@ -221,19 +223,58 @@ def test_an_answer_that_no_source_supports_says_so() -> None:
     assert not grounded.annotations
 
 
-def test_a_follow_up_is_searched_for_as_a_whole_question() -> None:
+def test_a_follow_up_is_searched_for_behind_what_it_leans_on() -> None:
     shelf = Shelf()
-    engine = Judge(constrained='{"question": "拖欠劳动者的工资怎么办"}')
-    assistant = Assistant(
-        name="law", title=LAW.title, libraries=("law",), policy=AnswerPolicy(refuse_when_unsure=False)
-    )
-    answer(engine, WAGES, "不能。", "那拖欠呢？", shelf=shelf, assistant=assistant)
-    assert shelf.asked == ["拖欠劳动者的工资怎么办"]
-    engine.constrained = '{"question": "今天北京的天气怎么样呀"}'
-    answer(engine, WAGES, "不能。", "那拖欠呢？", shelf=shelf, assistant=assistant)
-    assert shelf.asked[-1] == f"{WAGES} 那拖欠呢？"
-    answer(engine, WAGES, "不能。", "劳动者每周工作时间的上限是多少个小时？", shelf=shelf, assistant=assistant)
+    answer(Judge(), WAGES, "不能。", "那拖欠呢？", shelf=shelf)
+    assert shelf.asked == [f"{WAGES} 那拖欠呢？"]
+    answer(Judge(), WAGES, "不能。", "那拖欠呢？", "也不能。", "依据是哪一条？", shelf=shelf)
+    assert shelf.asked[-1] == f"{WAGES} 那拖欠呢？ 依据是哪一条？"
+    answer(Judge(), WAGES, "不能。", "劳动者每周工作时间的上限是多少个小时？", shelf=shelf)
     assert shelf.asked[-1] == "劳动者每周工作时间的上限是多少个小时？"
+
+
+def test_a_next_question_goes_on_behind_the_whole_prompt_before_it_with_only_new_passages() -> None:
+    threads, engine = Threads(), Judge(reply="工资应当以货币形式按月支付[1]。")
+    first = result(answer(engine, WAGES, threads=threads))
+    before = prompt(engine).messages
+    shelf = Shelf(hits=(*Shelf().hits, hit("第五十一条", "第五十一条　劳动者在法定休假日依法享有工资。")))
+    engine.reply = "法定休假日也有工资[3]，按月支付[1]。"
+    second = result(answer(engine, WAGES, first.content, "那休假日呢？", threads=threads, shelf=shelf))
+    sent = prompt(engine).messages
+    assert sent[: len(before) - 1] == before[:-1]
+    assert sent[len(before) - 1].content == "判断：有\n回答：工资应当以货币形式按月支付[1]。"
+    assert "<passage 3 | " in sent[-2].content
+    assert "第五十条" not in sent[-2].content
+    assert [one.number for one in second.annotations] == [3, 1]
+    assert len(second.grounding.sources) == 3
+    answer(engine, WAGES, first.content, "那休假日呢？", second.content, "依据是哪一条？", threads=threads, shelf=shelf)
+    assert prompt(engine).messages[-2].content == "问题：依据是哪一条？"
+
+
+@pytest.mark.parametrize(
+    ("user", "said", "limits"),
+    [("bob", "", Limits()), ("ada", "不是这样。", Limits()), ("ada", "", Limits(context_tokens=1200))],
+)
+def test_what_another_was_told_or_never_was_said_or_does_not_fit_is_composed_anew(
+    user: str, said: str, limits: Limits
+) -> None:
+    threads, engine = Threads(), Judge(reply="工资应当以货币形式按月支付[1]。")
+    assistant = msgspec.structs.replace(LAW, limits=limits)
+    first = result(answer(engine, WAGES, threads=threads, assistant=assistant))
+    answer(engine, WAGES, said or first.content, "那拖欠呢？", threads=threads, user=user, assistant=assistant)
+    assert "<passage 1 | 劳动法" in prompt(engine).messages[-2].content
+
+
+def test_conversations_long_unused_are_forgotten_first() -> None:
+    threads = Threads(most_characters=25)
+    thread = Thread(
+        messages=(Message(role="user", content="十个字的一句话，整。"),), passages=(), budget=Budget(context=1)
+    )
+    for key in ("a", "b"):
+        threads.keep(key, thread)
+    assert threads.get("a") == thread
+    threads.keep("c", thread)
+    assert (threads.get("a"), threads.get("b"), threads.get("c")) == (thread, None, thread)
 
 
 @pytest.mark.parametrize("question", ["那拖欠呢？", "why?", "What about part-time workers?", "它多久过期"])

@@ -20,6 +20,7 @@ from rixin.assistants.grounded import AskEvent, Grounded, Grounding, Sources, To
 from rixin.assistants.messages import Conversation, ConversationPage, Message, MessageError, Usage
 from rixin.assistants.requests import ChatRequest, GenerationFields
 from rixin.assistants.searching import Searcher
+from rixin.assistants.threads import Threads
 
 __all__ = [
     "ASSISTANT_FILE",
@@ -50,6 +51,7 @@ __all__ = [
     "Snapshot",
     "Sources",
     "TextDelta",
+    "Threads",
     "ToolUse",
     "Usage",
     "Visibility",

@@ -11,10 +11,11 @@ from rixin.assistants.assistant import Assistant
 from rixin.assistants.followup import language_of, standalone
 from rixin.assistants.grounded import AskEvent, Sources, sources_of
 from rixin.assistants.grounding import GroundedPrompt, ground
-from rixin.assistants.judging import likely_answered, opened, unjudged
+from rixin.assistants.judging import likely_answered, opened, unjudged, verdict
 from rixin.assistants.making import Making
 from rixin.assistants.searching import Searcher
 from rixin.assistants.storable import storable
+from rixin.assistants.threads import Thread, Threads, go_on, key_of
 from rixin.assistants.tools.running import Asked, Called, ToolEvent
 from rixin.assistants.tools.tool import Tool, ToolContext
 from rixin.engines.protocol import (
@@ -57,10 +58,12 @@ async def ask(
     searcher: Searcher | None,
     lease: Lease,
     acting: Acting | None = None,
+    threads: Threads | None = None,
 ) -> AsyncGenerator[AskEvent]:
     """Sources (where the assistant has Libraries), Started, Deltas of checked text, Grounded, Finished.
 
-    Between them an Asked and a Called for each call of its tools. `lease` gives the engine of the assistant's model.
+    Between them an Asked and a Called for each call of its tools. `lease` gives the engine of the assistant's model,
+    `threads` remembers conversations, so that a next question is answered sooner.
     Raises InvalidRequest, NotFound for a Library that the reader may not read or a tool that is not there,
     ContextLengthExceeded, StoreUnavailable where a call can't be written down, and what the engine raises.
     """
@@ -72,7 +75,7 @@ async def ask(
     async with lease() as engine:
         if not engine.capabilities().generate:
             raise InvalidRequest(f"The model {assistant.model!r} makes no text.", param="model")
-        answering = _Answering(assistant, question, reader, searcher, engine, tools, acting)
+        answering = _Answering(assistant, question, reader, searcher, engine, tools, acting, None if tools else threads)
         async with aclosing(answering.events()) as events:
             async for event in events:
                 yield event
@@ -89,6 +92,7 @@ class _Answering:
     engine: Engine
     tools: Sequence[Tool]
     acting: Acting | None
+    threads: Threads | None
 
     async def events(self) -> AsyncGenerator[AskEvent]:
         *earlier, last = self.question.messages
@@ -97,7 +101,7 @@ class _Answering:
         found: Found | None = None
         query = asked
         if self.assistant.libraries:
-            query = await standalone(asked, earlier, self.engine.generate, self.question.request_id)
+            query = standalone(asked, earlier)
             found = await self._search(query)
         prompt = await self._prompt(earlier, asked, found, language)
         if found is not None:
@@ -111,22 +115,26 @@ class _Answering:
                 yield Started(prompt_tokens=0)
                 yield Delta(text=answer.refuse())
                 yield answer.grounded()
+                self._remember(prompt, language, None, answer)
                 yield Finished(reason="stop", completion_tokens=0)
                 return
             answer.doubt()
-        made = 0
+        made, written = 0, ""
         async with aclosing(self._made(prompt, language, answer.shown)) as events:
             async for event in events:
                 if isinstance(event, Delta):
                     made += event.tokens
+                    written += event.text
                     yield msgspec.structs.replace(event, text=answer.take(storable(event.text)))
                     if answer.refused:  # the rest of what the model would say is not wanted
                         yield answer.grounded()
+                        self._remember(prompt, language, written, answer)
                         yield Finished(reason="stop", completion_tokens=made)
                         return
                 elif isinstance(event, Finished):
                     yield Delta(text=answer.finish())
                     yield answer.grounded()
+                    self._remember(prompt, language, written, answer)
                     yield event
                 else:
                     if isinstance(event, Asked | Called):
@@ -149,6 +157,13 @@ class _Answering:
     ) -> GroundedPrompt:
         context = self.engine.capabilities().context_length or FALLBACK_CONTEXT
         count = counter(self.engine)
+        thread = self.threads and self.threads.get(key_of(self.assistant, self.reader, earlier, language))
+        if thread and found is not None:
+            prompt = await go_on(
+                thread, self.assistant, asked, found.hits, language=language, context_tokens=context, count=count
+            )
+            if prompt is not None:
+                return prompt
         return await ground(
             self.assistant,
             earlier,
@@ -158,6 +173,18 @@ class _Answering:
             context_tokens=context - await reserved(self.tools, context, count),
             count=count,
             tools=bool(self.tools),
+        )
+
+    def _remember(self, prompt: GroundedPrompt, language: str, written: str | None, answer: Making) -> None:
+        """Keep what was said under what the asker knows of it; `written` is None where the model saw no answer."""
+        if self.threads is None:
+            return
+        judged = self.assistant.policy.refuse_when_unsure
+        said = Message(role="assistant", content=verdict(language, written) if judged else written or "")
+        shown = Message(role="assistant", content=answer.grounded().content)
+        self.threads.keep(
+            key_of(self.assistant, self.reader, [*self.question.messages, shown], language),
+            Thread(messages=(*prompt.messages, said), passages=prompt.passages, budget=prompt.budget),
         )
 
     def _made(self, prompt: GroundedPrompt, language: str, shown: Shown) -> AsyncGenerator[ToolEvent]:

@@ -82,15 +82,12 @@ async def ground(
             fix="Ask a shorter question, or raise `limits.context_tokens` of the assistant.",
             param="messages",
         )
-    passages, of_passages = await _fit_passages(hits or (), min(limits.passage_tokens, room), limits.passages, count)
+    passages, of_passages = await fit_passages(hits or (), min(limits.passage_tokens, room), limits.passages, count)
     turns = [turn for turn in earlier if turn.role in ("user", "assistant") and turn.content]
     limit = room - of_passages if hits is None else min(limits.history_tokens, room - of_passages)
     history = await fit_history(turns, limit, count, _EARLIER[language])
     before = (*((Message(role="system", content=text),) if text else ()), *history.turns)
-    asked = question
-    if hits is not None:
-        shown = "\n".join(passage.fenced() for passage in passages)
-        asked = f"{_PASSAGES[language]}\n{shown}\n\n{_QUESTION[language]}{question}"
+    asked = question if hits is None else asked_from(passages, question, language)
     return GroundedPrompt(
         messages=(*before, Message(role="user", content=asked)),
         passages=passages,
@@ -109,13 +106,23 @@ async def ground(
     )
 
 
-async def _fit_passages(
-    hits: Sequence[Hit], limit: int, most: int, count: CountTokens
+def asked_from(passages: Sequence[Passage], question: str, language: str) -> str:
+    """The turn that asks: the passages to answer from, if there are any, and the question."""
+    asked = f"{_QUESTION[language]}{question}"
+    if not passages:
+        return asked
+    shown = "\n".join(passage.fenced() for passage in passages)
+    return f"{_PASSAGES[language]}\n{shown}\n\n{asked}"
+
+
+async def fit_passages(
+    hits: Sequence[Hit], limit: int, most: int, count: CountTokens, *, after: int = 0
 ) -> tuple[tuple[Passage, ...], int]:
+    """The best hits, `most` at most, that fit into `limit` tokens, numbered from `after` + 1; and their tokens."""
     passages: list[Passage] = []
     used = 0
     for hit in hits:
-        passage = Passage(number=len(passages) + 1, hit=hit)
+        passage = Passage(number=after + len(passages) + 1, hit=hit)
         cost = await count(passage.fenced()) + 1
         if used + cost <= limit:
             used += cost

@@ -73,6 +73,7 @@ Answer: Yes. A carrier at fault pays for lost luggage [1].""",
 }
 _OPEN = {"zh": "判断：", "en": "Judgement:"}
 _ANSWER = {"zh": "判断：有\n回答：", "en": "Judgement: yes\nAnswer:"}
+_NOTHING = {"zh": "判断：没有", "en": "Judgement: no"}
 _YES = {"zh": ("有",), "en": ("yes",)}
 _NO = {"zh": ("没", "無", "无"), "en": ("no",)}
 ALTERNATIVES = 20
@@ -81,6 +82,11 @@ ALTERNATIVES = 20
 def opened(messages: Sequence[Message], language: str) -> tuple[Message, ...]:
     """The prompt, so that the model goes on with its answer, as if it had found that there is one."""
     return (*messages, Message(role="assistant", content=_ANSWER[language]))
+
+
+def verdict(language: str, answer: str | None) -> str:
+    """The model's whole turn, as the conversation has it: its answer, or None where it found that there is none."""
+    return _NOTHING[language] if answer is None else _ANSWER[language] + answer
 
 
 def unjudged(messages: Sequence[Message], language: str) -> tuple[Message, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from anyio.to_thread import run_sync
 from fastapi import Request
 
-from rixin.assistants import PREFIX, AskEvent, Question, SavedAssistant
+from rixin.assistants import PREFIX, AskEvent, Question, SavedAssistant, Threads
 from rixin.assistants import ask as ask_assistant
 from rixin.assistants.tools import Ask, Sheet, refuse
 from rixin.engines import GenerateEvent, GenerateRequest
@@ -38,6 +38,7 @@ class Serving:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.heartbeat_s = workspace.settings.heartbeat_s
+        self._threads = Threads()
 
     async def target(self, model: str) -> Target:
         """Raises ModelNotFound."""
@@ -73,6 +74,7 @@ class Serving:
             searcher=house.libraries,
             lease=lambda: house.engines.lease(target.version),
             acting=house.acting(assistant, consent=consent, conversation_id=conversation_id, sheets=sheets),
+            threads=self._threads,
         )
 
     async def generate(self, target: Target, work: GenerateRequest) -> AsyncGenerator[GenerateEvent]:

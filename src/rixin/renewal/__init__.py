@@ -1,1 +1,32 @@
-"""Renewal: the circle from a person's correction to a better model: feedback, the Cycle, canary, promotion, rollback."""
+"""Renewal: from a person's correction to a better model: feedback, the Cycle, canary, promotion, rollback."""
+
+from rixin.renewal.agreement import Agreement, TrainingConsent
+from rixin.renewal.feedback import FeedbackService, Said
+from rixin.renewal.opinions import (
+    Choice,
+    Feedback,
+    FeedbackItem,
+    FeedbackPage,
+    Rating,
+    Reason,
+    Signal,
+    VersionFeedback,
+)
+from rixin.renewal.withdrawing import Withdrawing, Withdrawn
+
+__all__ = [
+    "Agreement",
+    "Choice",
+    "Feedback",
+    "FeedbackItem",
+    "FeedbackPage",
+    "FeedbackService",
+    "Rating",
+    "Reason",
+    "Said",
+    "Signal",
+    "TrainingConsent",
+    "VersionFeedback",
+    "Withdrawing",
+    "Withdrawn",
+]
