@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -47,6 +47,16 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(2 << 30, ge=1024, description="Largest file that may be uploaded to /v1/files.")
     library_watch_minutes: float = Field(
         5.0, ge=0, description="Minutes between two looks at the watched folders of Libraries; 0: never."
+    )
+    learn_from: Literal["each", "all", "nobody"] = Field(
+        "each",
+        description="Whose feedback may be learned from: of each who agreed, of all who didn't refuse, of nobody.",
+    )
+    learn_not_from: list[str] = Field(
+        default_factory=list, description='Names of people whose feedback is never learned from; ["guest"].'
+    )
+    stored_completion_days: float = Field(
+        30.0, gt=0, description="Days that completions of /v1 with `store: true` are kept."
     )
     runs_parallel: int = Field(1, ge=1, description="Trainings that run at once; others wait.")
     compute_core_hours: float = Field(

@@ -16,11 +16,19 @@ from rixin.assistants.citations import Annotation
 from rixin.assistants.compose import TEMPERATURE, TOP_P, compose_chat, compose_thread, sampling
 from rixin.assistants.consents import Consents
 from rixin.assistants.conversations import Conversations
-from rixin.assistants.grounded import AskEvent, Grounded, Grounding, Sources, ToolUse
-from rixin.assistants.messages import Conversation, ConversationPage, Message, MessageError, Usage
+from rixin.assistants.given import Given, given_of, pack_given, unpack_given
+from rixin.assistants.grounded import AskEvent, Grounded, Grounding, Source, Sources, ToolUse
+from rixin.assistants.messages import (
+    Conversation,
+    ConversationPage,
+    Message,
+    MessageError,
+    Usage,
+    cursor_after,
+    read_cursor,
+)
 from rixin.assistants.requests import ChatRequest, GenerationFields
 from rixin.assistants.searching import Searcher
-from rixin.assistants.threads import Threads
 
 __all__ = [
     "ASSISTANT_FILE",
@@ -41,6 +49,7 @@ __all__ = [
     "Conversations",
     "Done",
     "GenerationFields",
+    "Given",
     "Grounded",
     "Grounding",
     "Message",
@@ -49,9 +58,9 @@ __all__ = [
     "SavedAssistant",
     "Searcher",
     "Snapshot",
+    "Source",
     "Sources",
     "TextDelta",
-    "Threads",
     "ToolUse",
     "Usage",
     "Visibility",
@@ -59,7 +68,12 @@ __all__ = [
     "assistant_toml",
     "compose_chat",
     "compose_thread",
+    "cursor_after",
+    "given_of",
+    "pack_given",
     "parse_assistant",
     "read_assistant",
+    "read_cursor",
     "sampling",
+    "unpack_given",
 ]

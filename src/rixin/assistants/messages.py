@@ -10,7 +10,7 @@ from msgspec import Struct
 from rixin.assistants.citations import Annotation
 from rixin.assistants.grounded import Grounding
 from rixin.errors import InvalidRequest
-from rixin.store import ConversationRow, MessageRow
+from rixin.store import ConversationRow, FeedbackRow, MessageRow
 
 Role = Literal["system", "user", "assistant"]
 Status = Literal["complete", "generating", "stopped", "failed", "interrupted"]
@@ -101,8 +101,8 @@ def conversation_of(row: ConversationRow) -> Conversation:
     )
 
 
-def cursor_after(row: ConversationRow) -> str:
-    """Opaque text that names the place after `row`."""
+def cursor_after(row: ConversationRow | FeedbackRow) -> str:
+    """Opaque text that names the place after `row`, in a list by `updated_at` and `id`."""
     return base64.urlsafe_b64encode(f"{row.updated_at.isoformat()} {row.id}".encode()).decode().rstrip("=")
 
 

@@ -5,6 +5,6 @@ from rixin.gateway.keys import Key, Keys, NewKey
 from rixin.gateway.principal import Principal, Role
 from rixin.gateway.sessions import Login, LoginSession
 from rixin.gateway.tokens import same
-from rixin.gateway.users import User
+from rixin.gateway.users import User, name_key
 
-__all__ = ["Accounts", "Key", "Keys", "Login", "LoginSession", "NewKey", "Principal", "Role", "User", "same"]
+__all__ = ["Accounts", "Key", "Keys", "Login", "LoginSession", "NewKey", "Principal", "Role", "User", "name_key", "same"]

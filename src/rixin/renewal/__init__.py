@@ -1,6 +1,7 @@
 """Renewal: from a person's correction to a better model: feedback, the Cycle, canary, promotion, rollback."""
 
 from rixin.renewal.agreement import Agreement, TrainingConsent
+from rixin.renewal.canary import Canaries, Canary
 from rixin.renewal.feedback import FeedbackService, Said
 from rixin.renewal.opinions import (
     Choice,
@@ -12,10 +13,14 @@ from rixin.renewal.opinions import (
     Signal,
     VersionFeedback,
 )
+from rixin.renewal.standing import CanaryRules, Standing
 from rixin.renewal.withdrawing import Withdrawing, Withdrawn
 
 __all__ = [
     "Agreement",
+    "Canaries",
+    "Canary",
+    "CanaryRules",
     "Choice",
     "Feedback",
     "FeedbackItem",
@@ -25,6 +30,7 @@ __all__ = [
     "Reason",
     "Said",
     "Signal",
+    "Standing",
     "TrainingConsent",
     "VersionFeedback",
     "Withdrawing",

@@ -27,6 +27,7 @@ class MessageRow(Base):
     """One turn. Of an answer, `generator` is the process that writes it and `saved_at` its last sign of life.
 
     `annotations` are an assistant's citations, `grounding` what it was shown, and which version of it answered.
+    `given` is what the model was given for it, packed (see `assistants.given`).
     """
 
     __tablename__ = "messages"
@@ -59,3 +60,4 @@ class MessageRow(Base):
     saved_at: Mapped[datetime] = mapped_column(default=now)
     annotations: Mapped[list[dict[str, object]] | None] = mapped_column(JsonDocument)
     grounding: Mapped[dict[str, object] | None] = mapped_column(JsonDocument)
+    given: Mapped[bytes | None] = mapped_column(deferred=True)

@@ -12,9 +12,9 @@ from rixin.store.types import Identifier, JsonDocument, now
 class FeedbackRow(Base):
     """What one person said about one answer (`answer`), or about two beside each other (`preference`).
 
-    `message_id` is a message's or a stored completion's id; `other_message_id` is empty where there is only one.
-    `context` is what was asked and answered, as it was then: messages, answers, versions, sources, settings. Once
-    withdrawn, only the ids stay.
+    `message_id` is a message's or a stored completion's id; `other_message_id` is empty where there is only one, and
+    `other_version_id` made that. `context` is what was asked and answered, as it was then: messages, answers, sources,
+    settings. Once withdrawn, only the ids stay.
     """
 
     __tablename__ = "feedback"
@@ -36,6 +36,7 @@ class FeedbackRow(Base):
     conversation_id: Mapped[str | None] = mapped_column(Identifier, index=True)
     model: Mapped[str]
     version_id: Mapped[str] = mapped_column(Identifier)
+    other_version_id: Mapped[str | None] = mapped_column(Identifier)
     rating: Mapped[int | None]
     reasons: Mapped[list[str]] = mapped_column(JsonDocument, default=list)
     correction: Mapped[str | None]

@@ -1,0 +1,54 @@
+"""Which feedback may be learned from, and what of it: never more than its people and the rules allow, masked."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from rixin.renewal.agreement import Standing
+from rixin.renewal.answered import context_of
+from rixin.renewal.opinions import Choice, Context, FeedbackItem, Kind, Rating, Reason
+from rixin.store import FeedbackRow
+
+_LESSON = or_(FeedbackRow.rating.is_not(None), FeedbackRow.correction.is_not(None), FeedbackRow.preferred.is_not(None))
+
+
+def learnable(session: Session, standings: Mapping[str, Standing], after: datetime | None) -> list[FeedbackItem]:
+    """See `FeedbackService.learnable`."""
+    allowed = [user_id for user_id, standing in standings.items() if standing.allowed]
+    query = select(FeedbackRow).where(_LESSON, FeedbackRow.owner_id.in_(allowed), FeedbackRow.withdrawn_at.is_(None))
+    if after is not None:
+        late = [user_id for user_id in allowed if (since := standings[user_id].since) is not None and since > after]
+        query = query.where(or_(FeedbackRow.updated_at > after, FeedbackRow.owner_id.in_(late)))
+    items = []
+    for row in session.scalars(query.order_by(FeedbackRow.updated_at, FeedbackRow.id).execution_options(yield_per=500)):
+        context = context_of(row.context)
+        if context.messages is not None and (row.kind == "answer" or context.same_prompt):
+            items.append(_item(row, context))
+    return items
+
+
+def _item(row: FeedbackRow, context: Context) -> FeedbackItem:
+    return FeedbackItem(
+        id=row.id,
+        kind=cast(Kind, row.kind),
+        person=row.owner_id,
+        model=row.model,
+        version_id=row.version_id,
+        messages=context.messages or (),
+        opening=context.opening,
+        tools=context.tools,
+        answer=context.answer,
+        other_answer=context.other_answer,
+        other_version_id=row.other_version_id,
+        preferred=cast("Choice | None", row.preferred),
+        rating=cast("Rating | None", row.rating),
+        reasons=cast("tuple[Reason, ...]", tuple(row.reasons)),
+        correction=row.correction,
+        comment=row.comment,
+        signals=row.signals,
+        conversation_id=row.conversation_id,
+        updated_at=row.updated_at,
+    )
