@@ -21,7 +21,7 @@ from rixin.evaluation import Evaluations
 from rixin.gateway import Accounts, Keys
 from rixin.knowledge import AliasEmbedder, Libraries
 from rixin.models import Registry, Version
-from rixin.renewal import Agreement, FeedbackService, Withdrawing
+from rixin.renewal import Agreement, Canaries, FeedbackService, Withdrawing
 from rixin.settings import Settings, load_settings
 from rixin.store import Database
 from rixin.training import Runs
@@ -42,6 +42,7 @@ class Workspace:
         url = settings.database_url
         self.database = Database.open(settings.home / DATABASE_FILE if url is None else url.get_secret_value())
         self.models = Registry(self.database, settings)
+        self.canaries = Canaries(self.database, self.models)
         self.datasets = Datasets(self.database, settings.home)
         self.annotations = Annotations(self.database, self.datasets, settings.home)
         self.runs = Runs(self.database, settings, self.models)

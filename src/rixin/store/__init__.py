@@ -1,7 +1,7 @@
 """The Workspace's database: where it is, what is in it, and how it is changed safely."""
 
 from rixin.store.database import Database
-from rixin.store.ids import new_id
+from rixin.store.ids import first_id, new_id
 from rixin.store.inspection import DatabaseState, inspect_database
 from rixin.store.schema import (
     AliasMoveRow,
@@ -43,6 +43,7 @@ from rixin.store.schema import (
     VersionMarkRow,
     VersionRow,
     VoteRow,
+    WithdrawalRow,
 )
 from rixin.store.types import now
 
@@ -88,6 +89,8 @@ __all__ = [
     "VersionMarkRow",
     "VersionRow",
     "VoteRow",
+    "WithdrawalRow",
+    "first_id",
     "inspect_database",
     "new_id",
     "now",

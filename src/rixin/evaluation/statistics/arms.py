@@ -55,7 +55,7 @@ def paired(a: ArrayLike, b: ArrayLike, *, share: float) -> NDArray[np.float64]:
     in_a, in_b = group_sizes(share)
     first, second = _groups(a, in_a), _groups(b, in_b)
     count = min(len(first), len(second))
-    return second[:count] - first[:count]
+    return np.subtract(second[:count], first[:count])
 
 
 def group_sizes(share: float) -> tuple[int, int]:
@@ -73,4 +73,5 @@ def _groups(values: ArrayLike, size: int) -> NDArray[np.float64]:
     if found.ndim != 1 or not ((found >= 0) & (found <= 1)).all():
         raise InvalidRequest("Every value of an arm has to lie between 0 and 1.")
     whole = len(found) // size * size
-    return found[:whole].reshape(-1, size).mean(axis=1)
+    means: NDArray[np.float64] = found[:whole].reshape(-1, size).mean(axis=1)
+    return means
