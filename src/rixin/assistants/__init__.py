@@ -29,6 +29,7 @@ from rixin.assistants.messages import (
 )
 from rixin.assistants.requests import ChatRequest, GenerationFields
 from rixin.assistants.searching import Searcher
+from rixin.assistants.threads import Threads
 
 __all__ = [
     "ASSISTANT_FILE",
@@ -61,6 +62,7 @@ __all__ = [
     "Source",
     "Sources",
     "TextDelta",
+    "Threads",
     "ToolUse",
     "Usage",
     "Visibility",
