@@ -76,6 +76,13 @@ class NotFound(RixinError):
     code = "not_found"
 
 
+class Withdrawn(NotFound):
+    """Somebody took back rows of this dataset's version, so it is gone for good; the fix names what replaces it."""
+
+    status = 410
+    code = "withdrawn"
+
+
 class ModelNotFound(NotFound):
     """No model, version or alias has this name."""
 

@@ -4,7 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from rixin.data.catalogue import DatasetEntry, dataset_catalogue
-from rixin.data.datasets import Datasets, DatasetVersion
+from rixin.data.cleaning.report import Cleaned, CleaningReport, Dropped
+from rixin.data.cleaning.rules import CleaningRules, read_rules
+from rixin.data.datasets import Datasets
+from rixin.data.difference import Difference
 from rixin.data.examples import (
     KINDS,
     AnyExample,
@@ -17,12 +20,15 @@ from rixin.data.examples import (
     TextExample,
     Turn,
 )
+from rixin.data.lineage import Origin, Place, Sourced, Trace
 from rixin.data.problems import RowProblem
 from rixin.data.pulling import pull_dataset
 from rixin.data.reading import read_examples
 from rixin.data.render import Rendered, render_answers, render_chat, render_prompt, render_text
 from rixin.data.rows import Format as FileFormat
 from rixin.data.shown import Piece, length_of, pieces_of, render_example
+from rixin.data.versions import DatasetVersion
+from rixin.data.withdrawal import Withdrawal
 
 if TYPE_CHECKING:
     from rixin.data.checking import CheckReport, Lengths, check, language_of
@@ -43,22 +49,32 @@ __all__ = [
     "AnyExample",
     "ChatExample",
     "CheckReport",
+    "Cleaned",
+    "CleaningReport",
+    "CleaningRules",
     "DatasetEntry",
     "DatasetVersion",
     "Datasets",
+    "Difference",
+    "Dropped",
     "Example",
     "FileFormat",
     "Kind",
     "LabelledExample",
     "Lengths",
+    "Origin",
     "Piece",
+    "Place",
     "PreferenceExample",
     "Rendered",
     "RowProblem",
+    "Sourced",
     "Split",
     "TaskExample",
     "TextExample",
+    "Trace",
     "Turn",
+    "Withdrawal",
     "check",
     "dataset_catalogue",
     "language_of",
@@ -66,6 +82,7 @@ __all__ = [
     "pieces_of",
     "pull_dataset",
     "read_examples",
+    "read_rules",
     "render_answers",
     "render_chat",
     "render_example",

@@ -1,55 +1,69 @@
 """The datasets of a Workspace: named, versioned, and never changed once they are there."""
 
 import hashlib
-import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
 
+from rixin.data.cleaning.report import CleaningReport
+from rixin.data.difference import Difference, Rows, difference
 from rixin.data.examples import AnyExample, Kind, parse_line
+from rixin.data.lineage import (
+    Origin,
+    Sourced,
+    Trace,
+    keep_origins,
+    origins_kept,
+    pass_on_origins,
+    traced,
+)
 from rixin.data.problems import RowProblem
 from rixin.data.reading import read_examples
 from rixin.data.rows import Format
-from rixin.errors import Conflict, InvalidRequest, MalformedData, NotFound
+from rixin.data.versions import DatasetVersion, check_name, id_of, version_of
+from rixin.data.withdrawal import (
+    ADOPTED_FILE,
+    ROWS_FILE,
+    Forget,
+    Withdrawal,
+    clear_origins,
+    gone,
+    withdraw,
+    withdrawn_lines,
+)
+from rixin.data.writing import Written, copy_without, write_examples
+from rixin.errors import Conflict, InvalidRequest, NotFound, Withdrawn
 from rixin.models import BlobStore, full_disk_named, mismatch
-from rixin.store import Database, DatasetVersionRow
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,95}")
+from rixin.store import Database, DatasetVersionRow, now
 
 
 @dataclass(frozen=True)
-class DatasetVersion:
-    """One immutable state of a dataset. `path` is its blob: an example a line, as canonical JSON.
+class _Said:
+    """What is kept of a version beside its rows."""
 
-    `licence` and `consent` (on what ground the rows may be used) are None where nobody said; `parents` are the ids of
-    the versions that it was made of.
-    """
-
-    id: str
-    name: str
-    kind: Kind
-    rows: int
-    sha256: str
-    bytes: int
-    licence: str | None
     source: str
+    licence: str | None
     consent: str | None
-    parents: tuple[str, ...]
-    path: Path
-    created_at: datetime
+    parents: Sequence[str] = ()
+    cleaning: CleaningReport | None = None
 
 
 class Datasets:
-    """All of it is synchronous and safe between threads and processes."""
+    """All of it is synchronous and safe between threads and processes.
+
+    `on_withdrawal` are told the ids of all versions that are gone, each time that somebody takes rows back: they delete
+    what they copied. They may be told the same again.
+    """
 
     def __init__(self, database: Database, home: Path) -> None:
         self._database = database
         self.blobs = BlobStore(home)
+        self.on_withdrawal: list[Forget] = []
 
     def add(
         self,
@@ -66,7 +80,7 @@ class Datasets:
         """Add what the files hold as a version of `name`; the same rows once more are the same version.
 
         Raises MalformedData if any row is wrong, unless those are to be left out; InvalidRequest, NotEnoughDisk,
-        Conflict. Then nothing is added.
+        Conflict, and Withdrawn for rows that somebody took back. Then nothing is added.
         """
         if not paths:
             raise InvalidRequest("No file is named.", fix="Name at least one.", param="paths")
@@ -88,74 +102,125 @@ class Datasets:
         source: str,
         licence: str | None = None,
         consent: str | None = None,
-        parents: Sequence[str] = (),
         leave_out_wrong: bool = False,
     ) -> DatasetVersion:
         """As `add`, with examples that are there already. They must be of one kind."""
+        return self._add(name, examples, _Said(source, licence, consent), leave_out_wrong=leave_out_wrong)
+
+    def add_sourced(
+        self,
+        name: str,
+        rows: Iterable[Sourced],
+        *,
+        source: str,
+        licence: str | None = None,
+        consent: str | None = None,
+        parents: Sequence[str] = (),
+        cleaning: CleaningReport | None = None,
+        collected_at: datetime | None = None,
+    ) -> DatasetVersion:
+        """As `add_examples`, and it keeps where each row came from, whose it is, and what was dropped on the way.
+
+        Rows that were withdrawn since `collected_at` are left out; without that moment, those that ever were: who
+        collects from what people give says when, or what they give anew would never come in. Raises Withdrawn if
+        nothing is left.
+        """
+        said = _Said(source, licence, consent, parents, cleaning)
+        return self._add(name, rows, said, leave_out_wrong=False, collected_at=collected_at)
+
+    def _add(
+        self,
+        name: str,
+        items: Iterable[AnyExample | RowProblem | Sourced],
+        said: _Said,
+        *,
+        leave_out_wrong: bool,
+        collected_at: datetime | None = None,
+    ) -> DatasetVersion:
         check_name(name)
         key = f"dataset-{name}"
         with self.blobs.lock(key):  # of two who add to one name the second waits, and finds the first's leftovers gone
             folder = self.blobs.partial(key)
-            file = folder / "rows.jsonl"
+            file, note = folder / ROWS_FILE, folder / ADOPTED_FILE
             try:
                 with full_disk_named(folder):
-                    written = _write(file, examples, leave_out_wrong=leave_out_wrong)
-                    row = DatasetVersionRow(
-                        id=_id(name, written.sha256),
-                        name=name,
-                        kind=written.kind,
-                        rows=written.rows,
-                        sha256=written.sha256,
-                        bytes=file.stat().st_size,
-                        licence=licence,
-                        source=source,
-                        consent=consent,
-                        parents=list(parents),
-                    )
-                    return self._register(row, file)
+                    written = write_examples(file, items, leave_out_wrong=leave_out_wrong)
+                    while True:
+                        note.write_text(written.sha256)  # after a kill it says which blob may have no version
+                        found = self._register(name, file, written, said, collected_at)
+                        if isinstance(found, DatasetVersion):
+                            return found
+                        written = _without(file, written, found)
             finally:
                 file.unlink(missing_ok=True)
+                note.unlink(missing_ok=True)
 
-    def _register(self, row: DatasetVersionRow, file: Path) -> DatasetVersion:
+    def _register(
+        self, name: str, file: Path, written: Written, said: _Said, collected_at: datetime | None
+    ) -> DatasetVersion | Collection[int]:
+        """The version, or the lines that may not come in since somebody took them back."""
         with self._database.write() as session:
             self._database.exclusively(session, "datasets")
+            if lines := withdrawn_lines(session, written.origins, collected_at):
+                return lines
+            if not written.origins:
+                _refuse_withdrawn(session, written.sha256)
+            row = DatasetVersionRow(
+                id=id_of(name, written.sha256),
+                name=name,
+                kind=written.kind,
+                rows=written.rows,
+                sha256=written.sha256,
+                bytes=file.stat().st_size,
+                licence=said.licence,
+                source=said.source,
+                consent=said.consent,
+                parents=list(said.parents),
+                cleaning=None if said.cleaning is None else msgspec.to_builtins(said.cleaning),
+                created_at=now(),
+            )
             self.blobs.adopt(file, row.sha256)  # within: or `remove` might delete it before the row is there
             there = session.get(DatasetVersionRow, row.id)
-            if there is None:
-                session.add(row)
-                session.flush()
-                return self._version(row)
-            for field in ("licence", "consent"):
-                said, known = getattr(row, field), getattr(there, field)
-                if said is not None and said != known:
-                    raise Conflict(
-                        f"These rows are {there.name} ({there.id}) already, with the {field} {known!r}, not {said!r}.",
-                        fix="Remove that version first, or add the rows under another name.",
-                    )
-            return self._version(there)
+            if there is not None and there.withdrawn_at is None:
+                _require_same(there, row)
+                if not origins_kept(session, row.id):  # it was read from a file: now it is known whose the rows are
+                    keep_origins(session, row.id, written.origins)
+                return version_of(there, self.blobs)
+            clear_origins(session, row.id)
+            row = session.merge(row)  # a version that was withdrawn is there again, when all its rows are given anew
+            row.withdrawn_at = row.replaced_by = None
+            session.flush()
+            keep_origins(session, row.id, written.origins)
+            return version_of(row, self.blobs)
 
     def list(self) -> list[DatasetVersion]:
         """Every version, by name, the newest of a name first."""
         order = (DatasetVersionRow.name, DatasetVersionRow.created_at.desc(), DatasetVersionRow.id)
         with self._database.read() as session:
-            return [self._version(row) for row in session.scalars(select(DatasetVersionRow).order_by(*order))]
+            return [version_of(row, self.blobs) for row in session.scalars(select(DatasetVersionRow).order_by(*order))]
 
     def get(self, version_id: str) -> DatasetVersion:
-        """The version of this id. Raises NotFound."""
+        """The version of this id, also one that was withdrawn. Raises NotFound."""
         with self._database.read() as session:
-            row = session.get(DatasetVersionRow, version_id)
-        if row is None:
-            raise NotFound(f"There is no dataset version {version_id!r}.", param="dataset")
-        return self._version(row)
+            return version_of(_row(session, version_id), self.blobs)
 
     def resolve(self, name: str) -> DatasetVersion:
-        """What a name means: a version's id, or a dataset's newest version. Raises NotFound saying what there is."""
+        """What a name means: a version's id, or a dataset's newest version.
+
+        Raises NotFound saying what there is, and Withdrawn, naming what is in its place, for a version that is gone.
+        """
         wanted = or_(DatasetVersionRow.id == name, DatasetVersionRow.name == name)
-        newest = (DatasetVersionRow.created_at.desc(), DatasetVersionRow.id)
+        newest = (
+            DatasetVersionRow.withdrawn_at.is_not(None),
+            DatasetVersionRow.created_at.desc(),
+            DatasetVersionRow.id,
+        )
         with self._database.read() as session:
             row = session.scalars(select(DatasetVersionRow).where(wanted).order_by(*newest).limit(1)).first()
+            if row is not None and row.withdrawn_at is not None:
+                raise gone(session, row)
             if row is not None:
-                return self._version(row)
+                return version_of(row, self.blobs)
             names = session.scalars(select(DatasetVersionRow.name).distinct().order_by(DatasetVersionRow.name)).all()
         raise NotFound(
             f"There is no dataset {name!r}.",
@@ -166,9 +231,14 @@ class Datasets:
     def open(self, version: DatasetVersion) -> Iterator[AnyExample]:
         """Its examples in their order, each with `name:line` as its source.
 
-        Raises HashMismatch at the end, or where a line is no example, if the file is not what it was.
+        Raises Withdrawn, naming what is in its place, and HashMismatch at the end, or where a line is no example, if
+        the file is not what it was.
         """
         digest, number = hashlib.sha256(), 0
+        with self._database.read() as session:
+            row = session.get(DatasetVersionRow, version.id)
+            if row is not None and row.withdrawn_at is not None:
+                raise gone(session, row)
         try:
             with version.path.open("rb") as file:
                 for number, line in enumerate(file, 1):
@@ -185,14 +255,67 @@ class Datasets:
         if digest.hexdigest() != version.sha256:
             raise mismatch(version.sha256, digest.hexdigest(), str(version.path))
 
+    def origins(self, version: DatasetVersion, lines: Collection[int] | None = None) -> Sequence[Origin]:
+        """Where its rows (or these lines, from 1) came from; rows of a file come from there, `SOURCE:line`.
+
+        Raises Withdrawn where only the rows themselves could tell.
+        """
+        with self._database.read() as session:
+            kept = origins_kept(session, version.id, lines)
+        if kept:
+            return kept
+        return [
+            Origin(line=line, example_id=example.id, origin=f"{version.source}:{line}")
+            for line, example in enumerate(self.open(version), 1)
+            if lines is None or line in lines
+        ]
+
+    def sourced(self, version: DatasetVersion) -> Iterator[Sourced]:
+        """Its rows, to make another version of: each comes from this one, and stays whose it is."""
+        with self._database.read() as session:
+            people = {one.line: one.person for one in origins_kept(session, version.id)}
+        for line, example in enumerate(self.open(version), 1):
+            yield Sourced(example=example, origin=f"{version.id}:{line}", person=people.get(line))
+
+    def cleaning(self, version: DatasetVersion) -> CleaningReport | None:
+        """What was dropped on the way to this version, and why; None if it was not cleaned."""
+        with self._database.read() as session:
+            found = _row(session, version.id).cleaning
+        return None if found is None else msgspec.convert(found, CleaningReport)
+
+    def trace(self, version: DatasetVersion, line: int) -> Trace:
+        """A row's way back to its source, and on to what learned from it. Raises InvalidRequest, Withdrawn."""
+        if not 1 <= line <= version.rows:
+            raise InvalidRequest(
+                f"{version.name} ({version.id}) has no line {line}.", fix=f"It has 1 to {version.rows}.", param="line"
+            )
+        [origin] = self.origins(version, [line])
+        with self._database.read() as session:
+            return traced(session, _row(session, version.id), line, origin.example_id)
+
+    def diff(self, a: DatasetVersion, b: DatasetVersion) -> Difference:
+        """What each has that the other has not, by the rows' content and where they came from. Raises Withdrawn."""
+        return difference(self._rows(a), self._rows(b))
+
+    def withdraw(self, *, person: str | None = None, origins: Collection[str] = ()) -> Withdrawal:
+        """Take all rows of a person, or of these origins, and all that was made of them, out of every version.
+
+        Each such version is replaced by one without them; its rows are deleted for good, and the models' Versions that
+        learned from it are marked. Done again, or after a kill, it does what is left to do. Raises NotEnoughDisk,
+        StoreUnavailable.
+        """
+        return withdraw(self._database, self.blobs, person=person, origins=origins, forget=self.on_withdrawal)
+
     def remove(self, version_id: str) -> DatasetVersion:
-        """Forget a version, and delete its file if no other version has the same rows. Raises NotFound."""
+        """Forget a version, and delete its file if no other version has the same rows. Raises NotFound.
+
+        Rows that were made of its rows come from where those did.
+        """
         with self._database.write() as session:
             self._database.exclusively(session, "datasets")
-            row = session.get(DatasetVersionRow, version_id)
-            if row is None:
-                raise NotFound(f"There is no dataset version {version_id!r}.", param="dataset")
-            version = self._version(row)
+            row = _row(session, version_id)
+            version = version_of(row, self.blobs)
+            pass_on_origins(session, row)
             session.delete(row)
             session.flush()
             others = session.scalar(select(func.count()).where(DatasetVersionRow.sha256 == version.sha256))
@@ -200,73 +323,44 @@ class Datasets:
                 self.blobs.remove(version.sha256)
         return version
 
-    def _version(self, row: DatasetVersionRow) -> DatasetVersion:
-        kind: Kind = msgspec.convert(row.kind, Kind)
-        return DatasetVersion(
-            id=row.id,
-            name=row.name,
-            kind=kind,
-            rows=row.rows,
-            sha256=row.sha256,
-            bytes=row.bytes,
-            licence=row.licence,
-            source=row.source,
-            consent=row.consent,
-            parents=tuple(row.parents),
-            path=self.blobs.path(row.sha256),
-            created_at=row.created_at,
-        )
+    def _rows(self, version: DatasetVersion) -> Rows:
+        with self._database.read() as session:
+            kept = {one.line: one.origin for one in origins_kept(session, version.id)}
+        return Rows(version.id, [example.id for example in self.open(version)], kept)
 
 
-@dataclass(frozen=True)
-class _Written:
-    kind: Kind
-    rows: int
-    sha256: str
+def _row(session: Session, version_id: str) -> DatasetVersionRow:
+    row = session.get(DatasetVersionRow, version_id)
+    if row is None:
+        raise NotFound(f"There is no dataset version {version_id!r}.", param="dataset")
+    return row
 
 
-def _write(file: Path, examples: Iterable[AnyExample | RowProblem], *, leave_out_wrong: bool) -> _Written:
-    digest, rows, wrong = hashlib.sha256(), 0, 0
-    kind: Kind | None = None
-    first: RowProblem | None = None
-    with file.open("wb") as out:
-        for item in examples:
-            if isinstance(item, RowProblem):
-                wrong += 1
-                first = first or item
-                continue
-            kind = kind or item.kind
-            if item.kind != kind:
-                raise MalformedData(
-                    f"It is a {item.kind} example, and those before it are {kind}.",
-                    where=item.source,
-                    fix="Add each kind as a dataset of its own.",
-                )
-            line = item.line() + b"\n"
-            digest.update(line)
-            out.write(line)
-            rows += 1
-        out.flush()
-        os.fsync(out.fileno())
-    if first is not None and not (leave_out_wrong and rows):
-        raise MalformedData(
-            f"{wrong} row{'s' * (wrong != 1)} can't be used, of {rows + wrong}. The first: {first}",
-            fix="`rixin data check` shows them all.",
-        )
-    if kind is None:
-        raise MalformedData("There are no rows.", fix="Put one example on each line.")
-    return _Written(kind, rows, digest.hexdigest())
+def _require_same(there: DatasetVersionRow, row: DatasetVersionRow) -> None:
+    """Raises Conflict where something else is said of rows that are there already."""
+    for field in ("licence", "consent"):
+        said, known = getattr(row, field), getattr(there, field)
+        if said is not None and said != known:
+            raise Conflict(
+                f"These rows are {there.name} ({there.id}) already, with the {field} {known!r}, not {said!r}.",
+                fix="Remove that version first, or add the rows under another name.",
+            )
 
 
-def _id(name: str, sha256: str) -> str:
-    return "d_" + hashlib.sha256(f"{name}\n{sha256}".encode()).hexdigest()[:12]
+def _refuse_withdrawn(session: Session, sha256: str) -> None:
+    """Raises Withdrawn for rows that were somebody's, and come back from a file."""
+    rows = session.scalars(select(DatasetVersionRow).where(DatasetVersionRow.sha256 == sha256)).all()
+    if rows and all(row.withdrawn_at is not None for row in rows):
+        raise gone(session, rows[0])
 
 
-def check_name(name: str) -> None:
-    """Raises InvalidRequest for a name that a dataset can't have."""
-    if not _NAME.fullmatch(name) or name.startswith("d_"):
-        raise InvalidRequest(
-            f"{name!r} can't be a dataset's name.",
-            fix="Use small letters, digits, '.', '_' and '-', 96 at most, not beginning with d_.",
-            param="name",
-        )
+def _without(file: Path, written: Written, lines: Collection[int]) -> Written:
+    """The file again without these lines. Raises Withdrawn if nothing is left."""
+    if len(lines) == written.rows:
+        raise Withdrawn("All of these rows were withdrawn.", fix="Collect what is there now.", param="rows")
+    left = [one for one in written.origins if one.line not in lines]
+    draft = file.with_suffix(".left")
+    copied = copy_without(file, draft, lines)
+    draft.replace(file)
+    origins = [msgspec.structs.replace(one, line=new) for new, one in enumerate(left, 1)]
+    return Written(written.kind, len(left), copied.after, origins)

@@ -36,7 +36,7 @@ class Example(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="
     @property
     def id(self) -> str:
         """16 hex digits of the SHA-256 of the canonical line: the same example always has the same."""
-        return hashlib.sha256(self.line()).hexdigest()[:16]
+        return id_of_line(self.line())
 
 
 class ChatExample(Example, frozen=True, kw_only=True, omit_defaults=True, tag="chat"):
@@ -94,6 +94,11 @@ AnyExample = ChatExample | PreferenceExample | LabelledExample | TextExample | T
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyExample] = msgspec.json.Decoder(AnyExample)
+
+
+def id_of_line(line: bytes) -> str:
+    """The id of the example whose canonical line this is."""
+    return hashlib.sha256(line).hexdigest()[:16]
 
 
 def parse_line(line: bytes, source: str = "") -> AnyExample:

@@ -10,6 +10,7 @@ from rixin.models.builtin import EMBEDDER_ALIAS, ensure_embedder
 from rixin.models.catalogue import CatalogueEntry, PackageSource, catalogue
 from rixin.models.default import DEFAULT_ALIAS, DefaultChoice, ensure_default
 from rixin.models.install import add_remote, install, remove, restore, verify
+from rixin.models.marks import Mark, datasets_named, learners, mark_learners, marks_of
 from rixin.models.progress import Progress, Reporter
 from rixin.models.pull import pull_archive, pull_member
 from rixin.models.references import parse_reference
@@ -45,6 +46,7 @@ __all__ = [
     "CatalogueEntry",
     "DefaultChoice",
     "Exported",
+    "Mark",
     "NewModel",
     "NewVersion",
     "PackageSource",
@@ -57,12 +59,16 @@ __all__ = [
     "Weights",
     "add_remote",
     "catalogue",
+    "datasets_named",
     "ensure_default",
     "ensure_embedder",
     "export",
     "full_disk_named",
     "goes_to_canary",
     "install",
+    "learners",
+    "mark_learners",
+    "marks_of",
     "mismatch",
     "open_weights",
     "parse_reference",

@@ -52,6 +52,26 @@ class BlobStore:
         finally:
             lock.release()
 
+    @contextmanager
+    def lock_if_free(self, key: str) -> Iterator[bool]:
+        """Hold `key`, if nobody does; gives whether it is held."""
+        folder = self._root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{key}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def partials(self, prefix: str) -> list[Path]:
+        """The folders of `partial` whose keys begin so."""
+        return sorted((self._root / "partial").glob(f"{prefix}*"))
+
     def adopt(self, file: Path, sha256: str) -> Path:
         """Make a finished file, whose hash is known to be right, the blob of that hash."""
         target = self.path(sha256)

@@ -13,7 +13,7 @@ from rixin.store.schema.knowledge import (
     LibrarySourceRow,
     LibraryVersionRow,
 )
-from rixin.store.schema.lineage import DatasetOriginRow, VersionMarkRow
+from rixin.store.schema.lineage import DatasetOriginRow, VersionMarkRow, WithdrawalRow
 from rixin.store.schema.models import AliasRow, ModelRow, VersionRow
 from rixin.store.schema.people import ApiKeyRow, LoginSessionRow, SetupTokenRow, UserRow
 from rixin.store.schema.renewal import AliasMoveRow, CanaryRow, CycleRow, CycleStepRow
@@ -59,4 +59,5 @@ __all__ = [
     "VersionMarkRow",
     "VersionRow",
     "VoteRow",
+    "WithdrawalRow",
 ]

@@ -26,6 +26,19 @@ class DatasetOriginRow(Base):
     person: Mapped[str | None] = mapped_column(Identifier, index=True)
 
 
+class WithdrawalRow(Base):
+    """What may no longer be in any dataset: `person:u_…`, or `origin:feedback:f_…`; what was collected after `at` may.
+
+    It is kept before any dataset is changed: a withdrawal that was cut off is finished from here, and rows that were
+    collected before it, and come after it, are left out.
+    """
+
+    __tablename__ = "withdrawals"
+
+    what: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
 class VersionMarkRow(Base):
     """Something to know of a model's version that came later: it learned from rows that were withdrawn."""
 

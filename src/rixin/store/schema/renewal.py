@@ -38,6 +38,7 @@ class CycleRow(Base):
     made: Mapped[dict[str, object]] = mapped_column(JsonDocument, default=dict)
     outcome: Mapped[str | None]
     reason: Mapped[str | None]
+    reason_zh: Mapped[str | None]
     error: Mapped[dict[str, object] | None] = mapped_column(JsonDocument)
     created_at: Mapped[datetime] = mapped_column(default=now)
     started_at: Mapped[datetime | None]
