@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from rixin.compute import ExecutorLock, Jobs, jobs_url
+from rixin.compute import ExecutorLock, JobKind, Jobs, jobs_url
 from rixin.errors import Conflict
 from rixin.store import Database
 from tiny_runs import wait_until
 
 DIES = """
 import os, sys
-from rixin.compute import Jobs
+from rixin.compute import JobKind, Jobs
 def first(subject):
     open(sys.argv[2], "a").write("first\\n")
     return True
 def second(subject):
     os.kill(os.getpid(), 9)
-jobs = Jobs(sys.argv[1], {"first": first, "second": second})
+jobs = Jobs(sys.argv[1], [JobKind("runs", {"first": first, "second": second})])
 jobs.start()
-jobs.submit("job.1", "subject")
+jobs.submit("runs", "job.1", "subject")
 import time; time.sleep(60)
 """
 
@@ -47,13 +47,13 @@ def test_a_job_goes_on_at_the_step_in_which_its_process_died(
         done.set()
         return False
 
-    jobs = Jobs(url, {"first": lambda _: pytest.fail("done already"), "second": second})
+    jobs = Jobs(url, [JobKind("runs", {"first": lambda _: pytest.fail("done already"), "second": second})])
     jobs.start()
     try:
         assert done.wait(30)
-        wait_until(lambda: not jobs.pending() or None)
-        jobs.submit("job.1", "subject")  # known: nothing happens
-        assert jobs.pending() == set()
+        wait_until(lambda: not jobs.pending("runs") or None)
+        jobs.submit("runs", "job.1", "subject")  # known: nothing happens
+        assert jobs.pending("runs") == set()
     finally:
         jobs.stop()
 
@@ -71,22 +71,23 @@ def test_a_step_that_says_no_ends_the_job_and_jobs_take_turns(
         running.release()
         return False
 
-    jobs = Jobs(url_of(database_url, tmp_path), {"first": first, "second": lambda _: pytest.fail("not asked for")})
+    steps = {"first": first, "second": lambda _: pytest.fail("not asked for")}
+    jobs = Jobs(url_of(database_url, tmp_path), [JobKind("runs", steps)])
     jobs.start()
     try:
         for name in ("a", "b", "c"):
-            jobs.submit(f"{name}.1", name)
+            jobs.submit("runs", f"{name}.1", name)
         wait_until(lambda: len(said) == 3 or None)
-        wait_until(lambda: not jobs.pending() or None)
+        wait_until(lambda: not jobs.pending("runs") or None)
         assert sorted(said) == ["a", "b", "c"]
         with pytest.raises(Conflict, match="already executes"):
-            Jobs(url_of(database_url, tmp_path), {}).start()
+            Jobs(url_of(database_url, tmp_path), []).start()
     finally:
         jobs.stop()
 
 
 def test_the_record_lies_beside_our_own_tables(database: Database, database_url: str, tmp_path: Path) -> None:
-    jobs = Jobs(url_of(database_url, tmp_path), {})
+    jobs = Jobs(url_of(database_url, tmp_path), [])
     jobs.start()
     jobs.stop()
     if "://" in database_url:
@@ -107,10 +108,10 @@ socket.socket.connect = refuse
 socket.socket.bind = refuse
 socket.getaddrinfo = refuse
 import threading
-from rixin.compute import Jobs
+from rixin.compute import JobKind, Jobs
 done = threading.Event()
-jobs = Jobs(sys.argv[1], {"only": lambda _: bool(done.set())})
-jobs.start(); jobs.submit("a.1", "a")
+jobs = Jobs(sys.argv[1], [JobKind("runs", {"only": lambda _: bool(done.set())})])
+jobs.start(); jobs.submit("runs", "a.1", "a")
 assert done.wait(30)
 jobs.stop()
 print("telemetry" if any("opentelemetry" in name for name in sys.modules) else "quiet")

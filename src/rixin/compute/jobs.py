@@ -8,7 +8,8 @@ turns with Rixin's writers, and be part of every backup and every comparison of 
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -17,7 +18,6 @@ from rixin.errors import Conflict
 
 log = logging.getLogger(__name__)
 
-QUEUE = "runs"
 SCHEMA = "rixin_jobs"
 FILE = "rixin-jobs.db"
 POLL_S = 0.3
@@ -28,6 +28,19 @@ VERSION = "1"
 Step = Callable[[str], bool]
 
 _running: "Jobs | None" = None
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """Jobs of one sort: the steps of each, in order, and how many run at once. Its `name` is also its queue's.
+
+    A step gets the job's subject and says whether the next is to follow. It must be able to be begun again: a crash
+    of this process repeats the step that it interrupted.
+    """
+
+    name: str
+    steps: Mapping[str, Step]
+    parallel: int = 1
 
 
 class ExecutorLock:
@@ -62,16 +75,14 @@ class ExecutorLock:
 
 
 class Jobs:
-    """The executor: runs `steps`, in order, on each subject submitted; the whole process can have only one at a time.
+    """The executor of jobs of several kinds; the whole process can have only one at a time.
 
-    A step gets the subject and says whether the next is to follow. It must be able to be begun again: a crash of this
-    process repeats the step that it interrupted. `parallel` jobs run at once, in the order of their submission.
+    Each kind has a queue of its own, so that one that waits for another's jobs never takes their place.
     """
 
-    def __init__(self, database_url: str, steps: Mapping[str, Step], *, parallel: int = 1) -> None:
+    def __init__(self, database_url: str, kinds: Sequence[JobKind]) -> None:
         self._url = database_url
-        self._steps = dict(steps)
-        self._parallel = parallel
+        self._kinds = {kind.name: kind for kind in kinds}
         self._active = 0
         self._count = threading.Lock()
 
@@ -102,26 +113,32 @@ class Jobs:
             )
             DBOS.workflow(name="job")(_job)
             DBOS.launch()
-            DBOS.register_queue(
-                QUEUE, worker_concurrency=self._parallel, polling_interval_sec=POLL_S, on_conflict="always_update"
-            )
+            for kind in self._kinds.values():
+                DBOS.register_queue(
+                    kind.name,
+                    worker_concurrency=kind.parallel,
+                    polling_interval_sec=POLL_S,
+                    on_conflict="always_update",
+                )
         except BaseException:
             self.stop()
             raise
 
-    def submit(self, id: str, subject: str) -> None:
-        """Do the steps on `subject`; an `id` that was submitted before changes nothing."""
+    def submit(self, kind: str, id: str, subject: str) -> None:
+        """Do the steps of this kind on `subject`; an `id` that was submitted before changes nothing."""
         from dbos import DBOS
 
         DBOS.enqueue_workflow_with_options(
-            {"workflow_name": "job", "queue_name": QUEUE, "workflow_id": id, "app_version": VERSION}, subject
+            {"workflow_name": "job", "queue_name": kind, "workflow_id": id, "app_version": VERSION}, subject, kind
         )
 
-    def pending(self) -> set[str]:
-        """The ids of the jobs that wait or are under way."""
+    def pending(self, kind: str) -> set[str]:
+        """The ids of the jobs of this kind that wait or are under way."""
         from dbos import DBOS
 
-        waiting = DBOS.list_workflows(status=["PENDING", "ENQUEUED", "DELAYED"], load_input=False, load_output=False)
+        waiting = DBOS.list_workflows(
+            status=["PENDING", "ENQUEUED", "DELAYED"], queue_name=kind, load_input=False, load_output=False
+        )
         return {one.workflow_id for one in waiting}
 
     def busy(self) -> bool:
@@ -136,14 +153,16 @@ class Jobs:
         DBOS.destroy(destroy_registry=True)
         _running = None
 
-    def run(self, subject: str) -> None:
+    def run(self, subject: str, kind: str) -> None:
         """Do the steps on `subject`: the body of the workflow."""
         from dbos import DBOS
 
+        if kind not in self._kinds:
+            return  # a dead process left it; whoever executes this kind finds its subject under way without a job
         with self._count:
             self._active += 1
         try:
-            for name, step in self._steps.items():
+            for name, step in self._kinds[kind].steps.items():
                 if not DBOS.run_step({"name": name}, step, subject):
                     return
         finally:
@@ -151,10 +170,13 @@ class Jobs:
                 self._active -= 1
 
 
-def _job(subject: str) -> None:
-    """The workflow: a function of the module, so that DBOS finds it again in another process."""
+def _job(subject: str, kind: str = "runs") -> None:
+    """The workflow: a function of the module, so that DBOS finds it again in another process.
+
+    A job that an earlier Rixin queued has no kind: it was a run's.
+    """
     assert _running is not None
-    _running.run(subject)
+    _running.run(subject, kind)
 
 
 def jobs_url(home: Path, database_url: str | None) -> str:

@@ -63,6 +63,11 @@ class RunTable:
     def folder(self, run_id: str) -> Path:
         return self.home / "runs" / run_id
 
+    def there(self, run_id: str) -> bool:
+        """Whether there is a run of this id."""
+        with self.database.read() as session:
+            return session.get(RunRow, run_id) is not None
+
     def get(self, run_id: str) -> Run:
         """The run of this id, or the newest of this name. Raises NotFound."""
         with self.database.read() as session:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from rixin.compute import ExecutorLock
+from rixin.compute import ExecutorLock, executing
 from rixin.errors import Conflict, InvalidRequest, NotFound, RixinError
 from rixin.gateway import Principal
 from rixin.models import Registry
@@ -17,7 +17,6 @@ from rixin.settings import Settings
 from rixin.store import Database, RunRow, new_id, now
 from rixin.training.ending import Failure
 from rixin.training.events import Event
-from rixin.training.executor import Executor
 from rixin.training.files import Files
 from rixin.training.ledger import ComputeLedger
 from rixin.training.plan import Plan
@@ -25,6 +24,7 @@ from rixin.training.planner import Planner, require_torch
 from rixin.training.recipe_file import RECIPE_FILE, check, recipe_toml, recipe_values
 from rixin.training.recipes import Grpo, Recipe, Reward, Rlhf, Sft, kind_of
 from rixin.training.run import PRIORITIES, Run, RunTable, Status
+from rixin.training.work import RunWork
 
 
 class Runs:
@@ -59,14 +59,21 @@ class Runs:
         owner_id: str | None = None,
         request: Mapping[str, object] | None = None,
         priority: str = "normal",
+        id: str | None = None,
     ) -> Run:
-        """Queue a run; one without a plan is planned when its turn comes. Raises InvalidRequest."""
+        """Queue a run; one without a plan is planned when its turn comes. Raises InvalidRequest.
+
+        Whoever must not queue it twice gives it an `id` that he has kept: a run that has it already is the answer.
+        """
         require_torch()
         check(recipe)
         if priority not in PRIORITIES:
             raise InvalidRequest(f"A priority is one of {', '.join(PRIORITIES)}.", param="priority")
-        run_id = new_id("run")
+        run_id = id or new_id("run")
+        if id is not None and self._table.there(id):
+            return self._table.get(id)
         folder = self._table.folder(run_id)
+        shutil.rmtree(folder, ignore_errors=True)  # of a try that was cut off before its row was written
         if plan is None:
             folder.mkdir(parents=True)
             (folder / RECIPE_FILE).write_text(recipe_toml(recipe), "utf-8")
@@ -187,12 +194,12 @@ class Runs:
     @contextmanager
     def executing(self, only: Collection[str] | None = None) -> Iterator[bool]:
         """Execute runs within; yields whether this process does (else another does, until it ends)."""
-        executor = Executor(self._table, self._settings, self._models, self.files, only=only)
-        held = executor.start()
-        try:
-            yield held
-        finally:
-            executor.stop()
+        with executing(self._settings, [self.work(only)]) as here:
+            yield here
+
+    def work(self, only: Collection[str] | None = None) -> RunWork:
+        """The runs as jobs, for an executor of several kinds; `only` these, as many as there are in it by then."""
+        return RunWork(self._table, self._settings, self._models, self.files, only=only)
 
     def _ask(self, run_id: str, wanted: str) -> Run:
         # Where nobody executes, nobody would hear.
