@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +76,27 @@ def test_the_cited_passage_follows_word_for_word_with_its_mark() -> None:
     assert shown.endswith(f"\n\n依据：\n> 劳动合同法：{PROBATION}[1]")
     for one in cited.annotations:
         assert shown[one.start : one.stop] == "[1]"
+
+
+def test_what_else_was_found_follows_without_a_mark_and_only_of_this_question() -> None:
+    second = msgspec.structs.replace(passage("第二十条　试用期的工资不得低于最低工资标准。"), number=2)
+    third = msgspec.structs.replace(passage("第二十一条　试用期中不得任意解除劳动合同。"), number=3)
+    passages = [
+        msgspec.structs.replace(one, hit=msgspec.structs.replace(one.hit, chunk_id=f"c{one.number}"))
+        for one in (passage(PROBATION), second, third)
+    ]
+    cited = CitedText(passages, language="zh")
+    shown = cited.feed("试用期不得超过二个月[1]。") + cited.finish()
+    assert (
+        cited.close_by("另见：", "试用期", 1, after=0)
+        == f"\n\n另见：\n> 劳动合同法：{second.hit.text.replace('　', ' ')}"
+    )
+    assert (
+        cited.close_by("另见：", "试用期", 2, after=2)
+        == f"\n\n另见：\n> 劳动合同法：{third.hit.text.replace('　', ' ')}"
+    )
+    assert len(cited.annotations) == 1
+    assert shown == "试用期不得超过二个月[1]。"
 
 
 def test_nothing_follows_where_nothing_is_cited() -> None:

@@ -196,7 +196,7 @@ def test_a_library_that_the_reader_may_not_read_is_not_there() -> None:
     ("engine", "shelf"),
     [
         (Judge(verdict="没有"), Shelf()),
-        (Judge(sure=0.3), Shelf()),
+        (Judge(sure=0.2), Shelf()),
         (Judge(), Shelf(confidence=0.01)),
         (Judge(), Shelf(hits=())),
         (Judge(reply="资料没有说明。可能是三十天。"), Shelf()),

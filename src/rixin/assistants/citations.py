@@ -21,6 +21,7 @@ MIN_QUOTE = 8
 MAX_QUOTE = 600
 MAX_MARK = 24
 MOST_GROUNDS = 2
+MOST_QUOTED = 3  # passages word for word under an answer, cited or not
 
 _OPEN = "[【［"
 _MARK = re.compile(
@@ -149,6 +150,19 @@ class CitedText:
             self._show(f"\n\n{heading}" if not place else "")
             self._show(f"\n> {passage.hit.title}：{text}")
             self._annotate(index, (start, stop), next(one.by for one in self.annotations if one.chunk_id == chunk_id))
+        return "".join(self._shown[before:])
+
+    def close_by(self, heading: str, question: str, most: int, *, after: int) -> str:
+        """The first `most` passages behind number `after` that nothing cites, word for word and without a mark."""
+        cited = {one.chunk_id for one in self.annotations}
+        uncited = [at for at, passage in enumerate(self._passages) if passage.hit.chunk_id not in cited]
+        left = [at for at in uncited if self._passages[at].number > after][:most]
+        before = len(self._shown)
+        for index in left:
+            start, stop = self._evidence.around(index, question)
+            hit = self._passages[index].hit
+            self._show(f"\n\n{heading}" if index == left[0] else "")
+            self._show(f"\n> {hit.title}：{' '.join(hit.text[start:stop].split())}")
         return "".join(self._shown[before:])
 
     def _step(self, *, last: bool) -> bool:

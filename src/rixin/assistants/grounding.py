@@ -45,11 +45,12 @@ _EARLIER = {"zh": "（此前的对话，有删节）", "en": "(What was said bef
 
 
 class GroundedPrompt(Struct, frozen=True, kw_only=True):
-    """A prompt, the passages in it, and what it takes."""
+    """A prompt, the passages in it, and what it takes. `shown_before` of the passages came with earlier questions."""
 
     messages: tuple[Message, ...]
     passages: tuple[Passage, ...]
     budget: Budget
+    shown_before: int = 0
 
 
 async def ground(

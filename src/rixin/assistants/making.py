@@ -2,7 +2,7 @@
 
 from rixin.assistants.acting import Shown
 from rixin.assistants.assistant import Assistant
-from rixin.assistants.citations import CitedText
+from rixin.assistants.citations import MOST_GROUNDS, MOST_QUOTED, CitedText
 from rixin.assistants.grounded import Grounded, Grounding, ToolUse, asked_of, called_of, sources_of
 from rixin.assistants.grounding import GroundedPrompt
 from rixin.assistants.refusal import RefusalWatch, nearest_places, refusal, refuses, unsupported
@@ -11,6 +11,7 @@ from rixin.assistants.tools.running import Asked, Called
 from rixin.knowledge import Found
 
 GROUNDS = {"zh": "依据：", "en": "From the sources:"}
+CLOSE_BY = {"zh": "相近的内容：", "en": "See also:"}
 
 
 class Making:
@@ -80,9 +81,17 @@ class Making:
             rest += "\n\n" + nearest_places(self.shown.passages, self._language)
         elif not self._cited.annotations and whole.strip() and not self._helped:
             rest += "\n\n" + unsupported(self.shown.passages, self._language)
-        elif self._cited.annotations and self._assistant.policy.quote_sources:
-            rest += self._cited.grounds(GROUNDS[self._language])
+        if self._assistant.policy.quote_sources and whole.strip() and not self.refused:
+            rest += self._quoted()
         return self._keep(rest)
+
+    def _quoted(self) -> str:
+        """What is cited, word for word, and what else the search put first: a small model misses half of it."""
+        cited = min(len({one.chunk_id for one in self._cited.annotations}), MOST_GROUNDS)
+        grounds = self._cited.grounds(GROUNDS[self._language])
+        return grounds + self._cited.close_by(
+            CLOSE_BY[self._language], self._query, MOST_QUOTED - cited, after=self._prompt.shown_before
+        )
 
     def refuse(self) -> str:
         """The house's own words instead of the model's."""

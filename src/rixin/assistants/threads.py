@@ -101,6 +101,7 @@ async def go_on(
     return GroundedPrompt(
         messages=(*thread.messages, Message(role="user", content=asked_from(passages, question, language))),
         passages=(*thread.passages, *passages),
+        shown_before=len(thread.passages),
         budget=Budget(
             context=context,
             instructions=thread.budget.instructions,
