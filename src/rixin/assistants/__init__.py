@@ -16,8 +16,8 @@ from rixin.assistants.citations import Annotation
 from rixin.assistants.compose import TEMPERATURE, TOP_P, compose_chat, compose_thread, sampling
 from rixin.assistants.consents import Consents
 from rixin.assistants.conversations import Conversations
-from rixin.assistants.given import Given, given_of, pack_given, unpack_given
-from rixin.assistants.grounded import AskEvent, Grounded, Grounding, Source, Sources, ToolUse
+from rixin.assistants.given import Given, Recording, unpack_given
+from rixin.assistants.grounded import AskEvent, Grounded, Grounding, Source, Sources, SteppedIn, ToolUse
 from rixin.assistants.messages import (
     Conversation,
     ConversationPage,
@@ -56,11 +56,13 @@ __all__ = [
     "Message",
     "MessageError",
     "Question",
+    "Recording",
     "SavedAssistant",
     "Searcher",
     "Snapshot",
     "Source",
     "Sources",
+    "SteppedIn",
     "TextDelta",
     "Threads",
     "ToolUse",
@@ -71,8 +73,6 @@ __all__ = [
     "compose_chat",
     "compose_thread",
     "cursor_after",
-    "given_of",
-    "pack_given",
     "parse_assistant",
     "read_assistant",
     "read_cursor",

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from rixin.assistants.given import Given, pack_given
 from rixin.assistants.grounded import Grounded
 from rixin.assistants.messages import Message, MessageError, Status, Usage, message_of
 from rixin.assistants.presence import identity, is_gone
@@ -20,14 +21,16 @@ LEASE_S = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """How an answer ended."""
+    """How an answer ended, and which version made it."""
 
     status: Status
     content: str
+    version: str | None = None
     error: MessageError | None = None
     finish_reason: str | None = None
     usage: Usage | None = None
     grounded: Grounded | None = None
+    given: Given | None = None
 
 
 class Drafts:
@@ -108,11 +111,13 @@ def _finish(session: Session, message_id: str, ending: Ending) -> None:
             saved_at=now(),
             status=ending.status,
             content=ending.content,
+            version=ending.version,
             error_message=ending.error.message if ending.error else None,
             error_code=ending.error.code if ending.error else None,
             finish_reason=ending.finish_reason,
             usage=msgspec.to_builtins(ending.usage) if ending.usage else None,
             annotations=msgspec.to_builtins(ending.grounded.annotations) if ending.grounded else None,
             grounding=msgspec.to_builtins(ending.grounded.grounding) if ending.grounded else None,
+            given=pack_given(ending.given) if ending.given else None,
         )
     )

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from rixin.assistants.budget import Budget
 from rixin.assistants.citations import Annotation, Note
+from rixin.assistants.given import Recording
 from rixin.assistants.passages import Passage
 from rixin.assistants.storable import storable
 from rixin.assistants.tools.running import Asked, Called, Outcome
@@ -76,7 +77,13 @@ class Grounded(Struct, frozen=True, kw_only=True):
     grounding: Grounding
 
 
-AskEvent = Sources | GenerateEvent | Asked | Called | Grounded
+class SteppedIn(Struct, frozen=True, kw_only=True):
+    """From here on another version answers than the one that was asked: the engine of that one failed."""
+
+    version_id: str
+
+
+AskEvent = Sources | Recording | GenerateEvent | Asked | Called | Grounded | SteppedIn
 
 
 def sources_of(passages: Sequence[Passage]) -> tuple[Source, ...]:

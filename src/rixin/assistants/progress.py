@@ -6,7 +6,8 @@ import time
 import msgspec
 
 from rixin.assistants.drafts import HEARTBEAT_S, Ending
-from rixin.assistants.grounded import AskEvent, Grounded, ToolUse, asked_of, called_of
+from rixin.assistants.given import Given, Recording
+from rixin.assistants.grounded import AskEvent, Grounded, SteppedIn, ToolUse, asked_of, called_of
 from rixin.assistants.messages import Message, MessageError, Status, Usage
 from rixin.assistants.storable import storable
 from rixin.assistants.tools.running import Asked, Called
@@ -16,8 +17,11 @@ from rixin.engines.protocol import Delta, Finished, Started
 class Progress:
     """Listeners keep a place in `pieces` instead of a queue, so a slow one costs nothing and misses nothing."""
 
-    def __init__(self, answer: Message) -> None:
+    def __init__(self, answer: Message, given: Given | None) -> None:
+        """`given` is what the model gets, where an assistant doesn't tell that in its events."""
         self.answer = answer
+        self._given = given
+        self._recording: Recording | None = None
         self.pieces: list[str | ToolUse] = []
         self.ending: Ending | None = None
         self.closed = False  # the ending was saved, or at least tried to be
@@ -54,8 +58,12 @@ class Progress:
     def take(self, event: AskEvent) -> None:
         """Take one event of the engine, or of the assistant, in."""
         match event:
+            case Recording():
+                self._recording = event
             case Grounded():
                 self._grounded = event
+            case SteppedIn():
+                self.answer = msgspec.structs.replace(self.answer, version=event.version_id)
             case Asked():
                 self._use(asked_of(event))
             case Called():
@@ -83,10 +91,12 @@ class Progress:
         self.ending = Ending(
             status=status,
             content=self.text,
+            version=self.answer.version,
             error=error and MessageError(message=storable(error.message), code=error.code),
             finish_reason=self.finish_reason,
             usage=self._usage(time.monotonic()),
             grounded=self._grounded,
+            given=self._given if self._recording is None else self._recording.given(),
         )
 
     def close(self) -> None:

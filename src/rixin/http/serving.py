@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anyio.to_thread import run_sync
 from fastapi import Request
@@ -16,6 +16,7 @@ from rixin.assistants.tools import Ask, Sheet, refuse
 from rixin.engines import GenerateEvent, GenerateRequest
 from rixin.errors import InvalidRequest
 from rixin.gateway import Principal
+from rixin.http.stepping_in import Ways, with_baseline
 from rixin.knowledge import Reader
 from rixin.models import Version
 from rixin.workspace import Workspace
@@ -25,11 +26,16 @@ _PLAIN = re.compile(r"[^A-Za-z0-9_.-]")
 
 @dataclass(frozen=True)
 class Target:
-    """The name that was asked for, the Version behind it, and the assistant that asks it, if it is one's name."""
+    """The name that was asked for, the Version behind it, and the assistant that asks it, if it is one's name.
+
+    Where the Version is a canary's, `baseline` answers if its engine can't.
+    """
 
     model: str
     version: Version
     assistant: SavedAssistant | None = None
+    canary_id: str | None = None
+    baseline: Version | None = None
 
 
 class Serving:
@@ -40,18 +46,19 @@ class Serving:
         self.heartbeat_s = workspace.settings.heartbeat_s
         self._threads = Threads()
 
-    async def target(self, model: str) -> Target:
-        """Raises ModelNotFound."""
-        return Target(model, await run_sync(self.workspace.models.resolve, model))
+    async def target(self, model: str, conversation: str | None = None) -> Target:
+        """What answers `conversation`, always the same while a canary goes on. Raises ModelNotFound."""
+        found = await run_sync(self.workspace.models.route, model, conversation)
+        return Target(model, found.version, canary_id=found.canary_id, baseline=found.baseline)
 
-    async def partner(self, model: str, who: Principal) -> Target:
+    async def partner(self, model: str, who: Principal, conversation: str | None = None) -> Target:
         """A model, or the assistant of `assistant:<name>`, to talk to. Raises ModelNotFound, NotFound."""
         if not model.startswith(PREFIX):
-            return await self.target(model)
+            return await self.target(model, conversation)
         assistants = self.workspace.assistants
         saved = await run_sync(lambda: assistants.get(model, reader=reader_of(who)))
-        found = await self.target(saved.assistant.model)
-        return Target(model, found.version, saved)
+        found = await self.target(saved.assistant.model, conversation)
+        return replace(found, model=model, assistant=saved)
 
     def ask(
         self,
@@ -67,15 +74,28 @@ class Serving:
         assert target.assistant is not None, "only an assistant is asked so"
         assistant = target.assistant.assistant
         house = self.workspace
-        return ask_assistant(
-            assistant,
-            question,
-            reader=reader_of(who),
-            searcher=house.libraries,
-            lease=lambda: house.engines.lease(target.version),
-            acting=house.acting(assistant, consent=consent, conversation_id=conversation_id, sheets=sheets),
-            threads=self._threads,
-        )
+
+        def answered(version: Version) -> AsyncGenerator[AskEvent]:
+            return ask_assistant(
+                assistant,
+                question,
+                reader=reader_of(who),
+                searcher=house.libraries,
+                lease=lambda: house.engines.lease(version),
+                acting=house.acting(assistant, consent=consent, conversation_id=conversation_id, sheets=sheets),
+                threads=self._threads,
+            )
+
+        return self._answered(target, answered)
+
+    def converse(self, target: Target, work: GenerateRequest) -> AsyncGenerator[AskEvent]:
+        """A turn of a conversation with a model: as `generate`, with a SteppedIn where a canary's engine fails."""
+        return self._answered(target, lambda version: self.generate(replace(target, version=version), work))
+
+    def _answered(self, target: Target, ask: Ways) -> AsyncGenerator[AskEvent]:
+        if target.canary_id is None or target.baseline is None:
+            return ask(target.version)
+        return with_baseline(self.workspace.canaries, target.canary_id, target.version, target.baseline, ask)
 
     async def generate(self, target: Target, work: GenerateRequest) -> AsyncGenerator[GenerateEvent]:
         """The engine's events; leaving the generator frees the engine's slot and the pool's place."""

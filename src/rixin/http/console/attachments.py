@@ -1,6 +1,7 @@
 """Attachments of a conversation: a Library of its own that only its owner reads, and that goes with it."""
 
 import logging
+from dataclasses import replace
 from typing import Annotated
 
 from anyio.to_thread import run_sync
@@ -145,7 +146,7 @@ def with_attachments(
     saved = SavedAssistant(
         id=knowing.version, assistant=knowing, visibility="owner", owner_id=person.user.id, created_at=now()
     )
-    return Target(target.model, target.version, saved)
+    return replace(target, assistant=saved)
 
 
 def sheets_of(house: Workspace, background: Reading, person: Visitor, conversation_id: str) -> list[Sheet]:

@@ -13,6 +13,7 @@ from rixin.assistants import (
     Conversation,
     ConversationPage,
     Done,
+    Given,
     Message,
     Snapshot,
     TextDelta,
@@ -213,7 +214,7 @@ async def _target(
     if model is None:
         conversation = await run_sync(server.workspace.conversations.get, person.user.id, conversation_id)
         model = conversation.model or server.workspace.default_alias
-    target = await server.partner(model, person.principal)
+    target = await server.partner(model, person.principal, conversation_id)
     return await run_sync(with_attachments, server.workspace, background, person, conversation_id, target)
 
 
@@ -231,7 +232,7 @@ async def _begin(
     thread = await run_sync(house.conversations.path, person.user.id, question.conversation_id, question.id)
     work = compose_thread(thread, answer.id, temperature=temperature, max_tokens=max_tokens)
     if target.assistant is None:
-        house.answers.begin(answer, server.generate(target, work))
+        house.answers.begin(answer, server.converse(target, work), Given(sampling=work.sampling))
         return
     assert isinstance(work.prompt, ChatPrompt), "a thread is a conversation"
     asked = AssistantQuestion(

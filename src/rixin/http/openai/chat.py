@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from msgspec import UNSET
 from starlette.responses import Response
 
-from rixin.assistants import AskEvent, ChatRequest, Grounded, Question, compose_chat
+from rixin.assistants import AskEvent, ChatRequest, Grounded, Question, SteppedIn, compose_chat
 from rixin.engines import (
     ChatPrompt,
     Delta,
@@ -28,6 +28,7 @@ from rixin.http.describe import describe
 from rixin.http.errors import error_response
 from rixin.http.identity import program
 from rixin.http.openai.logprobs import chat_logprobs
+from rixin.http.openai.sticky import conversation_of
 from rixin.http.openai.wire import (
     ChatAnswer,
     ChatChoice,
@@ -62,8 +63,9 @@ async def chat_completions(
 ) -> Response:
     body, ignored = await BODY.read(request)
     work = compose_chat(body, new_completion_id("chatcmpl"))
-    target = await server.partner(body.model, who)
-    events = server.generate(target, work) if target.assistant is None else _asked(server, target, work, body, who)
+    assert isinstance(work.prompt, ChatPrompt), "compose_chat makes no other"
+    target = await server.partner(body.model, who, conversation_of(body, work.prompt.messages, who))
+    events = server.converse(target, work) if target.assistant is None else _asked(server, target, work, body, who)
     headers = ignored_header(ignored)
     if body.stream:
         with_usage = bool(body.stream_options and body.stream_options.include_usage)
@@ -154,10 +156,13 @@ class _Answer:
 async def _whole(asked: AsyncGenerator[AskEvent], target: Target, work: GenerateRequest) -> Response:
     answers = [_Answer() for _ in range(work.n)]
     tally: _Tally | None = None
+    version_id = target.version.id
     try:
         async with aclosing(asked) as events:
             async for one in events:
                 match one:
+                    case SteppedIn():
+                        version_id = one.version_id
                     case Grounded():
                         answers[0].grounded = one
                     case Started():
@@ -183,7 +188,7 @@ async def _whole(asked: AsyncGenerator[AskEvent], target: Target, work: Generate
             for index, answer in enumerate(answers)
         ],
         usage=(tally or _Tally()).usage(),
-        system_fingerprint=target.version.id,
+        system_fingerprint=version_id,
     )
     return Response(msgspec.json.encode(completion), media_type="application/json")
 
@@ -208,6 +213,7 @@ async def _chunks(
     created = now_s()
     tally = _Tally()
     grounded: Grounded | None = None
+    version_id = target.version.id
 
     def chunk(choices: list[ChatChunkChoice], usage: CompletionUsage | None = None) -> bytes:
         return event(
@@ -215,7 +221,7 @@ async def _chunks(
                 id=work.id,
                 created=created,
                 model=target.model,
-                system_fingerprint=target.version.id,
+                system_fingerprint=version_id,
                 choices=choices,
                 usage=usage if with_usage else UNSET,
             )
@@ -224,6 +230,8 @@ async def _chunks(
     async with aclosing(asked) as events:
         async for one in events:
             match one:
+                case SteppedIn():
+                    version_id = one.version_id
                 case Grounded():
                     grounded = one
                 case Delta():
