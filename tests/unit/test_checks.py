@@ -292,3 +292,53 @@ def test_rankings_score_as_scikit_learn_scores_them(order: list[str], gold: set[
         assert found[f"recall_at_{k}"] == pytest.approx(len(gold & set(order[:k])) / len(gold))
     first = next((at for at, name in enumerate(order[:10], 1) if name in gold), None)
     assert found["mrr_at_10"] == pytest.approx(1 / first if first else 0)
+
+
+TRUTH = {"name": "甲公司", "amounts": [200_000, 35.5], "dates": [], "who": {"role": "卖方", "seats": 3}}
+
+
+def fields(answer: str, *names: str) -> float:
+    return score(answer, {"truth": TRUTH}, kind="json_fields", equals="truth", fields=list(names or TRUTH))
+
+
+def test_json_fields_are_scored_one_by_one() -> None:
+    assert fields(json.dumps(TRUTH, ensure_ascii=False)) == 1
+    assert fields(f"好的：\n```json\n{json.dumps(TRUTH, indent=2)}\n```\n以上。") == 1
+    assert fields(json.dumps({**TRUTH, "name": "乙公司"})) == 3 / 4
+    assert fields(json.dumps({"name": "甲公司"}), "name", "who") == 1 / 2
+    assert fields(json.dumps({**TRUTH, "amounts": [35.5, 1]})) == (3 + 1 / 2) / 4
+    assert fields(json.dumps({**TRUTH, "dates": ["2024-01-01"]})) == 3 / 4
+    assert fields(json.dumps({**TRUTH, "dates": "没有"})) == 3 / 4
+
+
+def test_json_fields_are_equal_however_they_are_written() -> None:
+    written = {
+        "who": {"seats": "3", "role": " 卖方"},
+        "dates": [],
+        "amounts": ["35.50", "200,000", 200000.0],
+        "name": "甲 公司",
+    }
+    assert fields(json.dumps(written)) == 1
+    assert fields(json.dumps({**TRUTH, "who": {"role": "卖方", "seats": 3, "more": None}})) == 3 / 4
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "我不知道。", "{", '{"name": ', "[1, 2]", '{"a":' * 5000, '{"a": ' + "9" * 5000 + "}"]
+)
+def test_json_fields_of_no_object_are_wrong(answer: str) -> None:
+    assert fields(answer) == 0
+
+
+def test_json_fields_of_a_row_without_them_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="lacks date"):
+        fields("{}", "date")
+    with pytest.raises(InvalidRequest, match="is no object"):
+        score("{}", {"truth": [1]}, kind="json_fields", equals="truth", fields=["a"])
+
+
+@given(
+    st.dictionaries(st.text(min_size=1), st.lists(st.integers() | st.text()) | st.text() | st.integers(), min_size=1)
+)
+def test_a_json_object_has_all_fields_of_itself(truth: dict[str, object]) -> None:
+    answer = json.dumps(truth)
+    assert score(answer, {"truth": truth}, kind="json_fields", equals="truth", fields=list(truth)) == 1

@@ -161,6 +161,34 @@ class JsonSchema(_Check, frozen=True, kw_only=True, tag="json_schema"):
         return Verdict(0.0, wrong.message) if wrong else Verdict(1.0, "fits the schema")
 
 
+class JsonFields(_Check, frozen=True, kw_only=True, tag="json_fields"):
+    """The share of `fields` that the answer's JSON object has as the row's object `equals` has them.
+
+    A field that is a list counts as a set: F1 of its elements, 1 where both are empty. Values are equal as `compact`
+    writes them, at any depth, and a number equals a text that says it (200000, "200,000"). Text around the object, such
+    as a fence, is no mistake; an answer without an object scores 0.
+    """
+
+    equals: str
+    fields: Annotated[list[str], Meta(min_length=1)]
+    name: ClassVar[str] = "fields"
+
+    def judge(self, answer: str, row: Row, where: str) -> Verdict:
+        wanted = field(self.equals, row, where)
+        if not isinstance(wanted, dict) or (lacking := [one for one in self.fields if one not in wanted]):
+            problem = f"lacks {', '.join(lacking)}" if isinstance(wanted, dict) else "is no object"
+            raise InvalidRequest(f"`{self.equals}` {problem}.", where=where)
+        try:
+            found = _object_in(answer)
+            shares = {one: _likeness(found.get(one), wanted[one]) for one in self.fields}
+        except (ValueError, RecursionError) as error:
+            return Verdict(0.0, f"no JSON object: {error}")
+        wrong = [f"{one} {share:.0%}" for one, share in shares.items() if share < 1]
+        return Verdict(
+            sum(shares.values()) / len(shares), f"right but for {', '.join(wrong)}" if wrong else "all right"
+        )
+
+
 class Code(_Check, frozen=True, kw_only=True, tag="code"):
     """The answer's Python, between `before` and `tests` (templates), runs to its end in the sandbox."""
 
@@ -337,6 +365,7 @@ OwnCheck = (
     | Regex
     | Number
     | JsonSchema
+    | JsonFields
     | Code
     | Length
     | Language
@@ -378,6 +407,34 @@ def number_in(text: str, *, first: bool = False) -> float | None:
     """The last (or first) number in a text, thousands commas aside; None if there is none."""
     found = _NUMBER.findall(unicodedata.normalize("NFKC", text))
     return float(found[0 if first else -1].replace(",", "").replace("−", "-")) if found else None
+
+
+def _object_in(answer: str) -> dict[str, object]:
+    """The object from the first brace on. Raises ValueError where there is none that can be read."""
+    value: dict[str, object] = json.JSONDecoder().raw_decode(answer, answer.index("{"))[0]
+    return value
+
+
+def _likeness(found: object, wanted: object) -> float:
+    """1 where both are equal; of lists F1, as sets."""
+    if not isinstance(wanted, list):
+        return float(_canonical(found) == _canonical(wanted))
+    if not isinstance(found, list):
+        return 0.0
+    ours, theirs = ({_canonical(one) for one in these} for these in (found, wanted))
+    return 2 * len(ours & theirs) / (len(ours) + len(theirs)) if ours or theirs else 1.0
+
+
+def _canonical(value: object) -> str:
+    if isinstance(value, dict):
+        return json.dumps(sorted((str(key), _canonical(one)) for key, one in value.items()))
+    if isinstance(value, list):
+        return json.dumps([_canonical(one) for one in value])
+    text = compact(json.dumps(value) if isinstance(value, int | float | None) else str(value))
+    try:
+        return f"{float(text):.15g}"
+    except ValueError:
+        return text
 
 
 def _within(item: str, text: str) -> bool:

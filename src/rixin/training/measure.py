@@ -73,7 +73,9 @@ def measure(folder: Path, home: Path) -> Measured:
     material = shop.material
     width = shop.shape.hidden
     read = len(material.lengths) + material.held_out + material.fit.left_out
-    more = max(1.0, sum(source.rows for source in assignment.sources.values()) / max(read, 1))
+    # What is replayed is mixed into the steps; it makes an epoch of the data no longer.
+    rows = sum(source.rows for role, source in assignment.sources.items() if role != "replay")
+    more = max(1.0, rows / max(read, 1))
     tokens = round(sum(material.lengths) * more)
     first = settle(
         wishes(shop.recipe),
