@@ -8,10 +8,10 @@ from rixin.assistants.budget import CountTokens
 from rixin.assistants.passages import Passage
 from rixin.assistants.searching import Searcher
 from rixin.assistants.tools.choosing import choosing
-from rixin.assistants.tools.running import Ask, Audit, ToolEvent, refuse, run_tools
+from rixin.assistants.tools.running import Ask, Audit, Generate, ToolEvent, refuse, run_tools
 from rixin.assistants.tools.tool import Search, Sheet, Tool, ToolContext
 from rixin.assistants.tools.toolbox import Toolbox
-from rixin.engines.protocol import Engine, GenerateRequest
+from rixin.engines.protocol import Capabilities, GenerateRequest
 from rixin.errors import InvalidRequest
 from rixin.knowledge import Hit, Reader
 
@@ -86,14 +86,22 @@ def search_of(
 
 
 def act(
-    engine: Engine, request: GenerateRequest, tools: Sequence[Tool], context: ToolContext, acting: Acting, shown: Shown
+    generate: Generate,
+    able: Capabilities,
+    request: GenerateRequest,
+    tools: Sequence[Tool],
+    context: ToolContext,
+    acting: Acting,
+    shown: Shown,
 ) -> AsyncGenerator[ToolEvent]:
-    """The events of an answer that is made with tools. Raises InvalidRequest for a model that can't choose one."""
-    able = engine.capabilities()
+    """The events of an answer that is made with tools, by an engine that is so `able`.
+
+    Raises InvalidRequest for a model that can't choose a tool.
+    """
     if not able.tools and not able.json_schema:
         raise InvalidRequest("The model can neither call tools nor be held to a schema.", param="model")
     return run_tools(
-        engine.generate if able.tools else choosing(engine.generate),
+        generate if able.tools else choosing(generate),
         request,
         tools,
         context,

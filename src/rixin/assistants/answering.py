@@ -9,6 +9,7 @@ import msgspec
 from rixin.assistants.acting import Acting, Shown, act, reserved, search_of, tools_of
 from rixin.assistants.assistant import Assistant
 from rixin.assistants.followup import language_of, standalone
+from rixin.assistants.given import Recording
 from rixin.assistants.grounded import AskEvent, Sources, sources_of
 from rixin.assistants.grounding import GroundedPrompt, ground
 from rixin.assistants.judging import likely_answered, opened, unjudged, verdict
@@ -60,7 +61,7 @@ async def ask(
     acting: Acting | None = None,
     threads: Threads | None = None,
 ) -> AsyncGenerator[AskEvent]:
-    """Sources (where the assistant has Libraries), Started, Deltas of checked text, Grounded, Finished.
+    """Sources (where the assistant has Libraries), Recording, Started, Deltas of checked text, Grounded, Finished.
 
     Between them an Asked and a Called for each call of its tools. `lease` gives the engine of the assistant's model,
     `threads` remembers conversations, so that a next question is answered sooner.
@@ -108,6 +109,9 @@ class _Answering:
             yield Sources(query=query, confidence=found.confidence, sources=sources_of(prompt.passages))
         said = "\n".join(turn.content for turn in self.question.messages)
         answer = Making(self.assistant, prompt, query, found, language, said)
+        request = self._request(prompt, language)
+        recording = Recording(self.engine.generate, request)
+        yield recording
         if found is not None and await _unsure(
             self.assistant, found, prompt, language, self.engine, self.question.request_id
         ):
@@ -120,7 +124,7 @@ class _Answering:
                 return
             answer.doubt()
         made, written = 0, ""
-        async with aclosing(self._made(prompt, language, answer.shown)) as events:
+        async with aclosing(self._made(request, recording, answer.shown)) as events:
             async for event in events:
                 if isinstance(event, Delta):
                     made += event.tokens
@@ -187,10 +191,10 @@ class _Answering:
             Thread(messages=(*prompt.messages, said), passages=prompt.passages, budget=prompt.budget),
         )
 
-    def _made(self, prompt: GroundedPrompt, language: str, shown: Shown) -> AsyncGenerator[ToolEvent]:
+    def _request(self, prompt: GroundedPrompt, language: str) -> GenerateRequest:
         sampling, assistant = self.question.sampling, self.assistant
         judged = bool(prompt.passages) and assistant.policy.refuse_when_unsure and not self.tools
-        request = GenerateRequest(
+        return GenerateRequest(
             id=self.question.request_id,
             prompt=ChatPrompt(
                 messages=(opened if judged else unjudged)(prompt.messages, language), continue_final=judged
@@ -202,16 +206,19 @@ class _Answering:
                 json_schema=None,
             ),
         )
+
+    def _made(self, request: GenerateRequest, recording: Recording, shown: Shown) -> AsyncGenerator[ToolEvent]:
         if not self.tools or self.acting is None:
-            return self.engine.generate(request)
+            return recording.generate(request)
         context = ToolContext(
             user_id=self.reader.user_id,
-            assistant=assistant.name,
+            assistant=self.assistant.name,
             conversation_id=self.acting.conversation_id,
-            search=search_of(assistant, self.reader, self.searcher, shown, _clean),
+            search=search_of(self.assistant, self.reader, self.searcher, shown, _clean),
             sheets=self.acting.sheets,
         )
-        return act(self.engine, request, self.tools, context, self.acting, shown)
+        able = self.engine.capabilities()
+        return act(recording.generate, able, request, self.tools, context, self.acting, shown)
 
 
 async def _unsure(

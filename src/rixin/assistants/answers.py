@@ -10,6 +10,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from rixin.assistants.drafts import LEASE_S, Drafts
+from rixin.assistants.given import Given
 from rixin.assistants.grounded import AskEvent, ToolUse
 from rixin.assistants.messages import Message, MessageError, Status
 from rixin.assistants.progress import Progress
@@ -69,9 +70,10 @@ class Answers:
         await asyncio.to_thread(self._drafts.interrupt_abandoned)
         self._keeper = asyncio.create_task(self._keep(), name="answers keeper")
 
-    def begin(self, answer: Message, events: AsyncGenerator[AskEvent]) -> None:
+    def begin(self, answer: Message, events: AsyncGenerator[AskEvent], given: Given | None = None) -> None:
         """Make `answer` (from `Conversations.ask` or `regenerate`) of an engine's or an assistant's events.
 
+        `given` is what an engine gets, kept with the answer; an assistant's events tell it themselves.
         It goes on in the background. An error that `events` raises becomes the answer's status `failed`. Raises
         Conflict if it is being made already, EngineUnavailable after `close`.
         """
@@ -79,7 +81,7 @@ class Answers:
             raise EngineUnavailable("The server is shutting down.", fix="Try again in a moment.")
         if answer.id in self._making:
             raise Conflict(f"The answer {answer.id!r} is being made already.")
-        progress = self._making[answer.id] = Progress(answer)
+        progress = self._making[answer.id] = Progress(answer, given)
         task = asyncio.create_task(_make(progress, events), name=f"answer {answer.id}")
         self._tasks[answer.id] = task
         task.add_done_callback(lambda task: self._settle(progress, task))

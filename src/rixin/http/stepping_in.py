@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from anyio.to_thread import run_sync
 
-from rixin.assistants import AskEvent, Sources, SteppedIn
+from rixin.assistants import AskEvent, Recording, Sources, SteppedIn
 from rixin.engines import Delta, Started
 from rixin.errors import (
     EngineDied,
@@ -40,7 +40,7 @@ async def with_baseline(
     try:
         async with aclosing(ask(canary)) as events:
             async for one in events:
-                if not begun and not isinstance(one, Started | Sources):
+                if not begun and not isinstance(one, Started | Sources | Recording):
                     begun = True
                     canaries.answered(canary_id)
                 yield one

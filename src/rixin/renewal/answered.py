@@ -55,6 +55,7 @@ def find_answer(session: Session, owner_id: str, answer_id: str) -> Answered:
         context=Context(
             question=above[-1].content,
             answer=row.content,
+            written=given.written if given is not None else None,
             messages=messages,
             opening=given.opening if given is not None else "",
             tools=given.tools if given is not None else (),
@@ -77,6 +78,7 @@ def compared(first: Answered, second: Answered) -> Context:
     return msgspec.structs.replace(
         first.context,
         other_answer=second.context.answer,
+        other_written=second.context.written,
         same_prompt=(first.context.messages, first.context.opening)
         == (second.context.messages, second.context.opening),
     )

@@ -25,9 +25,18 @@ def learnable(session: Session, standings: Mapping[str, Standing], after: dateti
     items = []
     for row in session.scalars(query.order_by(FeedbackRow.updated_at, FeedbackRow.id).execution_options(yield_per=500)):
         context = context_of(row.context)
-        if context.messages is not None and (row.kind == "answer" or context.same_prompt):
+        if _teaches(row, context):
             items.append(_item(row, context))
     return items
+
+
+def _teaches(row: FeedbackRow, context: Context) -> bool:
+    """Words that no model wrote (a refusal of the house's) are not to be learned, nor pairs of unlike prompts."""
+    if context.messages is None:
+        return False
+    if row.kind == "preference":
+        return context.same_prompt and context.written != "" and context.other_written != ""
+    return row.correction is not None or context.written != ""
 
 
 def _item(row: FeedbackRow, context: Context) -> FeedbackItem:
@@ -40,8 +49,8 @@ def _item(row: FeedbackRow, context: Context) -> FeedbackItem:
         messages=context.messages or (),
         opening=context.opening,
         tools=context.tools,
-        answer=context.answer,
-        other_answer=context.other_answer,
+        answer=context.written or context.answer,
+        other_answer=context.other_written or context.other_answer,
         other_version_id=row.other_version_id,
         preferred=cast("Choice | None", row.preferred),
         rating=cast("Rating | None", row.rating),

@@ -35,12 +35,14 @@ class Context(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was asked and answered, as it was then.
 
     `messages` are what the model was given, None where that isn't known (an answer that was cut off by a crash, or made
-    before Rixin kept it); `opening` is how the answer's turn was begun for it. `same_prompt`: the other answer was made
-    from the same messages.
+    before Rixin kept it); `opening` is how the answer's turn was begun for it. `answer` is what was shown, `written`
+    what the model wrote, where that may differ: nothing, where the house refused in its stead. `same_prompt`: the other
+    answer was made from the same messages.
     """
 
     question: str
     answer: str
+    written: str | None = None
     messages: tuple[Message, ...] | None = None
     opening: str = ""
     tools: tuple[Tool, ...] = ()
@@ -48,6 +50,7 @@ class Context(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sampling: Sampling | None = None
     assistant: str | None = None
     other_answer: str | None = None
+    other_written: str | None = None
     same_prompt: bool = False
 
 
@@ -105,8 +108,9 @@ class FeedbackItem(Struct, frozen=True, kw_only=True):
     """Feedback that may be learned from; nothing in it names a person but `person`, an account's id.
 
     `messages` are what the model was given, system text, an assistant's instructions and passages included; `opening`
-    is how its turn was begun for it, so that what is learned is `opening` + the answer. Of a preference `answer` is the
-    first, `other_answer` the second. `updated_at` is when it was last changed.
+    is how its turn was begun for it, so that what is learned is `opening` + the answer. `answer` is what the model
+    wrote (what was shown, where it wrote nothing); of a preference `answer` is the first, `other_answer` the second.
+    `updated_at` is when it was last changed.
     """
 
     id: str

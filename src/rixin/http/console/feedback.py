@@ -20,7 +20,7 @@ from rixin.http.console.feedback_wire import (
 from rixin.http.describe import describe
 from rixin.http.identity import Visitor, program, visitor, workspace
 from rixin.http.reply import json_answer
-from rixin.renewal import Feedback, FeedbackPage, Said, TrainingConsent, Withdrawn
+from rixin.renewal import Feedback, FeedbackPage, Rating, Said, TrainingConsent, Withdrawn
 from rixin.workspace import Workspace
 
 router = APIRouter(tags=["feedback"])
@@ -101,11 +101,9 @@ async def list_feedback(
     rating: Literal["1", "-1"] | None = None,
     mine: bool = False,
 ) -> Response:
-    wanted = {"1": 1, "-1": -1}
+    wanted: dict[str | None, Rating] = {"1": 1, "-1": -1}
     page = await run_sync(
-        lambda: house.feedback.page(
-            who, cursor=cursor, limit=limit, rating=None if rating is None else wanted[rating], mine=mine
-        )
+        lambda: house.feedback.page(who, cursor=cursor, limit=limit, rating=wanted.get(rating), mine=mine)
     )
     return json_answer(page)
 
