@@ -33,6 +33,8 @@ app.command("rixin.cli.arena:app", name="arena", help="Choose between answers wi
 app.command("rixin.cli.assistants:app", name="assistants", help="List, show, import, export and remove assistants.")
 app.command("rixin.cli.tools:app", name="tools", help="What assistants may call, and every call that they made.")
 app.command("rixin.cli.packs:app", name="packs", help="Install whole fields: a Library, an assistant and a suite.")
+app.command("rixin.cli.canary:app", name="canary", help="Try a version on a share of an alias's conversations.")
+app.command("rixin.cli.canary:rollback", name="rollback", help="Back to what an alias meant before, in a second.")
 app.command("rixin.cli.keys:app", name="keys", help="Make, list and revoke API keys.")
 app.command("rixin.cli.doctor:doctor", name="doctor", help="What machine this is, what is used of it, what would help.")
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 import rixin
 from rixin.http.body import BoundedBody
 from rixin.http.console import console_router
+from rixin.http.console.looking import Looking
 from rixin.http.console.packs import Installing
 from rixin.http.console.reading import Reading
 from rixin.http.console.watching import Watching
@@ -56,6 +57,7 @@ def routes(workspace: Workspace | None, background: Background | None = None) ->
             beside = [
                 asyncio.create_task(app.state.reading.run(), name="reading"),
                 asyncio.create_task(Watching(workspace, app.state.reading).run(), name="watching"),
+                asyncio.create_task(Looking(workspace).run(), name="looking"),
             ]
             if background is not None:
                 beside.append(asyncio.create_task(background()))

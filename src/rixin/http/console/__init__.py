@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from rixin.http.console import (
+    aliases,
     annotation,
     assistants,
     attachments,
@@ -24,6 +25,7 @@ for part in (
     users,
     keys,
     models,
+    aliases,
     assistants,
     packs,
     libraries,
