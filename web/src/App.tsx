@@ -10,6 +10,8 @@ import { SignedInProvider } from "./session/SignedIn";
 
 const EntryPage = lazy(() => import("./session/EntryPage"));
 const DocumentPage = lazy(() => import("./library/DocumentPage"));
+const AnnotationPage = lazy(() => import("./annotation/TasksPage"));
+const AnnotationWorkPage = lazy(() => import("./annotation/WorkPage"));
 const LibrariesPage = lazy(() => import("./library/LibrariesPage"));
 const LibraryPage = lazy(() => import("./library/LibraryPage"));
 const SettingsPage = lazy(() => import("./settings/SettingsPage"));
@@ -55,6 +57,8 @@ function Door() {
         <Route path="/library/:name/documents/:id">
           {({ name, id }) => <DocumentPage key={id} library={name} id={id} />}
         </Route>
+        <Route path="/annotate" component={AnnotationPage} />
+        <Route path="/annotate/:id">{({ id }) => <AnnotationWorkPage key={id} id={id} />}</Route>
         {/* One route for both, so that a new chat keeps its page (and its focus) when it gets an address. */}
         <Route path={/^\/(?:c\/(?<id>[^/]+))?$/}>{({ id }) => <ChatPage id={id ?? null} />}</Route>
         <Route>

@@ -4,6 +4,40 @@
  */
 
 export interface paths {
+    "/api/aliases/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What an alias means, and has meant */
+        get: operations["read_alias"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/aliases/{name}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take its newest change back: the canary, else the last move */
+        post: operations["rollback_alias"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/annotation/tasks": {
         parameters: {
             query?: never;
@@ -949,6 +983,17 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AliasInfo
+         * @description An alias: the version it means, the canary beside it, and its last moves, the newest first.
+         */
+        AliasInfo: {
+            canary: components["schemas"]["CanaryInfo"] | null;
+            model: string;
+            moves: components["schemas"]["MoveInfo"][];
+            name: string;
+            version_id: string;
+        };
+        /**
          * Annotation
          * @description A mark `[number]` at `content[start:stop]` (code points), and the place that it leads to.
          *
@@ -977,7 +1022,7 @@ export interface components {
         AnnotationAnswer: {
             /** @default null */
             seconds?: number | null;
-            value: Record<string, never>;
+            value: Record<string, unknown>;
         };
         /**
          * AnnotationCounts
@@ -998,7 +1043,7 @@ export interface components {
             claimed_until: string;
             content: string;
             line: number;
-            proposal: Record<string, never> | null;
+            proposal: Record<string, unknown> | null;
             task_id: string;
         };
         /**
@@ -1014,7 +1059,7 @@ export interface components {
             kind: "answer" | "classify" | "extract" | "label" | "rate" | "rewrite";
             labels: string[] | null;
             name: string;
-            schema: Record<string, never> | null;
+            schema: Record<string, unknown> | null;
             /** @enum {unknown} */
             status: "closed" | "open";
             title: string;
@@ -1034,6 +1079,23 @@ export interface components {
         /** AnswerOf */
         AnswerOf: {
             answer: components["schemas"]["Message"];
+        };
+        /**
+         * Arm
+         * @description One version's side: its answers, those of them that somebody judged, and in how many conversations.
+         *
+         *         `score` is the mean over judged conversations, 0 to 1; `failed` counts answers that failed or said nothing, for a
+         *         canary also those where the other version had to step in. Times are medians.
+         */
+        Arm: {
+            answers: number;
+            conversations: number;
+            failed: number;
+            first_token_ms: number | null;
+            judged: number;
+            score: number | null;
+            tokens_per_second: number | null;
+            version_id: string;
         };
         /** Asked */
         Asked: {
@@ -1083,6 +1145,18 @@ export interface components {
             passages_found: number;
             passages_used: number;
             question: number;
+        };
+        /**
+         * CanaryInfo
+         * @description A version that answers a `share` of the conversations; `standing` is that of the last look, once a minute.
+         */
+        CanaryInfo: {
+            id: string;
+            model: string;
+            share: number;
+            standing: components["schemas"]["Standing"] | null;
+            started_at: string;
+            version_id: string;
         };
         /** ChatAnswer */
         ChatAnswer: {
@@ -1403,7 +1477,7 @@ export interface components {
             /** @default null */
             hyperparameters?: components["schemas"]["Hyperparameters"] | null;
             /** @default null */
-            integrations?: Record<string, never>[] | null;
+            integrations?: Record<string, unknown>[] | null;
             /** @default null */
             metadata?: {
                 [key: string]: string;
@@ -1668,7 +1742,7 @@ export interface components {
             /** @default null */
             description?: string | null;
             name: string;
-            parameters?: Record<string, never> | null;
+            parameters?: Record<string, unknown> | null;
             /** @default null */
             strict?: boolean | null;
         };
@@ -1716,7 +1790,7 @@ export interface components {
             finished_at: number | null;
             hyperparameters: components["schemas"]["Hyperparameters"];
             id: string;
-            integrations: Record<string, never>[];
+            integrations: Record<string, unknown>[];
             metadata: {
                 [key: string]: string;
             } | null;
@@ -1763,7 +1837,7 @@ export interface components {
         /** JobEvent */
         JobEvent: {
             created_at: number;
-            data: Record<string, never>;
+            data: Record<string, unknown>;
             id: string;
             /** @enum {unknown} */
             level: "error" | "info" | "warn";
@@ -1792,7 +1866,7 @@ export interface components {
             /** @default null */
             description?: string | null;
             name: string;
-            schema?: Record<string, never> | null;
+            schema?: Record<string, unknown> | null;
             /** @default null */
             strict?: boolean | null;
         };
@@ -1910,7 +1984,7 @@ export interface components {
          * @description `grader` is not used: each row says how its answer is checked.
          */
         MethodSettings: {
-            grader: Record<string, never> | null;
+            grader: Record<string, unknown> | null;
             hyperparameters: components["schemas"]["Hyperparameters"] | null;
         };
         /** ModelCard */
@@ -1946,6 +2020,16 @@ export interface components {
             data: components["schemas"]["ModelCard"][];
             /** @enum {unknown} */
             object: "list";
+        };
+        /**
+         * MoveInfo
+         * @description One change of what an alias means; `before` is null where the alias was new.
+         */
+        MoveInfo: {
+            after: string;
+            at: string;
+            before: string | null;
+            why: string;
         };
         /**
          * NamedToolChoice
@@ -2168,6 +2252,26 @@ export interface components {
             url: string;
         };
         /**
+         * Standing
+         * @description What a look found. `a` is the version the alias means, `b` the canary; `difference` is of scores, b − a.
+         *
+         *         `low` and `high` hold at every look (each with 1 − alpha). `keep` gives the canary up: time is over and nothing is
+         *         proven. `said` is the decision's sentence in English, `said_zh` in Chinese.
+         */
+        Standing: {
+            a: components["schemas"]["Arm"];
+            at: string;
+            b: components["schemas"]["Arm"];
+            /** @enum {unknown} */
+            decision: "keep" | "promote" | "roll_back" | "wait";
+            difference: number | null;
+            high: number;
+            low: number;
+            said: string;
+            said_zh: string;
+            stepped_in: number;
+        };
+        /**
          * StreamOptions
          * @description What a stream carries beside the text.
          */
@@ -2387,6 +2491,68 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    read_alias: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AliasInfo"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    rollback_alias: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AliasInfo"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
     list_annotation_tasks: {
         parameters: {
             query?: never;

@@ -1,115 +1,95 @@
-import { CheckOutlined, CopyOutlined, RedoOutlined } from "@ant-design/icons";
-import { Bubble } from "@ant-design/x";
+import { CheckOutlined, CopyOutlined, RedoOutlined, SplitCellsOutlined } from "@ant-design/icons";
 import { Button, Tooltip } from "antd";
-import { type ReactNode, useCallback, useMemo } from "react";
-import type { Annotation, AssistantInfo, Message, Model, Usage } from "../api/types";
+import { useState } from "react";
+import { tellCopied } from "../api/feedback";
+import type { AssistantInfo, Usage } from "../api/types";
+import { Correction } from "../feedback/Correction";
+import { FeedbackPanel } from "../feedback/FeedbackPanel";
+import { OwnAnswer } from "../feedback/OwnAnswer";
+import { Thumbs } from "../feedback/Thumbs";
+import { pressed, useSaid } from "../feedback/useSaid";
 import { useFormats, useLanguage, useTexts } from "../i18n";
-import { codeText } from "../lib/errorText";
 import { useCopy } from "../lib/useCopy";
-import { Markdown } from "../markdown/Markdown";
+import { IconButton } from "../look/IconButton";
+import { AnswerBody, type AnswerBodyProps } from "./AnswerBody";
 import { Branches } from "./Branches";
-import { cutMarks, withMarks } from "./citations";
-import { IconButton } from "./IconButton";
-import { CitationMark, Sources } from "./Sources";
 import styles from "./Thread.module.css";
-import { Tools } from "./Tools";
 import type { Step } from "./tree";
-import { useLive } from "./useLive";
 
-interface AnswerMessageProps {
+interface AnswerMessageProps extends Omit<AnswerBodyProps, "message"> {
   step: Step;
-  busy: boolean;
   last: boolean;
-  /** What the answer's model is, where it is still known. */
-  model: Model | undefined;
-  /** And the assistant, where it was one that answered. */
+  /** The assistant, where it was one that answered. */
   assistant: AssistantInfo | undefined;
   onShow: (sibling: string) => void;
-  onRegenerate: () => void;
-  onDone: (message: Message) => void;
-  onRefused: (error: unknown) => void;
-  /** Show the place in a document that an address names. */
-  onOpen: (address: string) => void;
+  onCompare: () => void;
 }
 
-const NONE: readonly Annotation[] = [];
-
-/** What the model answered, while it is being written and after. */
-export function AnswerMessage({
-  step,
-  busy,
-  last,
-  model,
-  assistant,
-  onShow,
-  onRegenerate,
-  onDone,
-  onRefused,
-  onOpen,
-}: AnswerMessageProps) {
+/** What the model answered, what can be done with it, and what the reader says to it. */
+export function AnswerMessage({ step, last, assistant, onShow, onCompare, ...body }: AnswerMessageProps) {
   const texts = useTexts();
   const language = useLanguage();
   const { copied, copy } = useCopy();
   const { message } = step;
-  const live = useLive(message, onDone, onRefused);
-  const content = live?.content ?? message.content;
-  const writing = live !== null;
-  const annotations = message.annotations ?? NONE;
-  const source = useMemo(
-    () => withMarks(content, writing ? [] : annotations),
-    [content, writing, annotations],
-  );
-  const inText = useCallback(
-    (text: string): ReactNode =>
-      cutMarks(text).map((part, index) => {
-        const annotation = typeof part === "number" ? annotations[part] : undefined;
-        // biome-ignore lint/suspicious/noArrayIndexKey: pieces of one text have nothing but their place
-        if (annotation) return <CitationMark key={index} annotation={annotation} onOpen={onOpen} />;
-        return part;
-      }),
-    [annotations, onOpen],
-  );
+  const { busy, model, onRegenerate } = body;
+  const writing = message.status === "generating";
+  const { said, say } = useSaid(message);
+  const [open, setOpen] = useState<"panel" | "correction" | null>(null);
+  const seldom = last ? undefined : styles.faint;
+  const close = () => setOpen(null);
   return (
     <article className={styles.answer} aria-label={texts.chat.assistant} aria-busy={writing}>
-      <Bubble
-        className={styles.answerBubble}
-        classNames={{ content: styles.answerContent }}
-        variant="borderless"
-        content={
-          content === "" && writing ? (
-            <span className={styles.waiting}>
-              <span className={styles.sun} />
-              {model?.state === "loading" ? texts.chat.loadingModel : texts.chat.waiting}
-            </span>
-          ) : (
-            <Markdown source={source} growing={writing} inText={inText} />
-          )
-        }
-      />
-      <Tools message={message} uses={live?.tools ?? message.grounding?.tools ?? []} />
-      {live?.connection === "lost" && <p className={styles.notice}>{texts.chat.reconnecting}</p>}
-      {!writing && <Sources message={message} onOpen={onOpen} />}
-      <Ending message={message} onRegenerate={onRegenerate} busy={busy} />
+      <AnswerBody message={message} {...body} />
       {!writing && (
         <div className={styles.actions}>
-          <span className={last ? undefined : styles.faint}>
-            {content !== "" && (
-              <IconButton
-                icon={copied ? <CheckOutlined aria-hidden /> : <CopyOutlined aria-hidden />}
-                label={copied ? texts.common.copied : texts.common.copy}
-                onClick={() => copy(content)}
-              />
-            )}
+          {message.content !== "" && (
+            <>
+              <span className={seldom}>
+                <IconButton
+                  icon={copied ? <CheckOutlined aria-hidden /> : <CopyOutlined aria-hidden />}
+                  label={copied ? texts.common.copied : texts.common.copy}
+                  onClick={() => {
+                    copy(message.content);
+                    tellCopied(message.id);
+                  }}
+                />
+              </span>
+              <span className={said.rating === 0 ? seldom : undefined}>
+                <Thumbs
+                  said={said}
+                  onPress={(rating) => {
+                    const change = pressed(said, rating);
+                    void say(change);
+                    setOpen(change.rating === 0 ? null : "panel");
+                  }}
+                />
+              </span>
+            </>
+          )}
+          <span className={seldom}>
             <IconButton
               icon={<RedoOutlined aria-hidden />}
               label={texts.chat.regenerate}
               disabled={busy}
               onClick={onRegenerate}
             />
+            {message.content !== "" && (
+              <IconButton
+                icon={<SplitCellsOutlined aria-hidden />}
+                label={texts.compare.ask}
+                disabled={busy}
+                onClick={onCompare}
+              />
+            )}
           </span>
           <Branches step={step} onShow={onShow} />
+          {said.rating !== 0 && open === null && (
+            <Button size="small" type="link" className={styles.why} onClick={() => setOpen("panel")}>
+              {said.reasons.length === 0 && said.comment === "" ? texts.feedback.why : texts.feedback.yours}
+            </Button>
+          )}
           {message.usage && (
-            <span className={last ? undefined : styles.faint}>
+            <span className={seldom}>
               <Figures
                 usage={message.usage}
                 model={assistant?.title[language] || model?.title || message.model}
@@ -118,41 +98,30 @@ export function AnswerMessage({
           )}
         </div>
       )}
+      {open === "panel" && said.rating !== 0 && (
+        <FeedbackPanel
+          key={said.rating}
+          rating={said.rating}
+          said={said}
+          say={say}
+          onCorrect={() => setOpen("correction")}
+          onClose={close}
+        />
+      )}
+      {open === "correction" ? (
+        <Correction
+          answer={message.content}
+          correction={said.correction}
+          onSave={(correction) => say({ correction })}
+          onClose={close}
+        />
+      ) : (
+        said.correction !== "" && (
+          <OwnAnswer correction={said.correction} onEdit={() => setOpen("correction")} />
+        )
+      )}
     </article>
   );
-}
-
-/** How an answer ended, where it did not simply end. */
-function Ending({
-  message,
-  busy,
-  onRegenerate,
-}: {
-  message: Message;
-  busy: boolean;
-  onRegenerate: () => void;
-}) {
-  const texts = useTexts();
-  const { status, error } = message;
-  if (status === "failed" || status === "interrupted") {
-    const reason =
-      status === "interrupted"
-        ? texts.chat.interrupted
-        : codeText(texts, error?.code ?? null, error?.message || texts.chat.failed);
-    return (
-      <div className={styles.failure} role="alert">
-        <span>{reason}</span>
-        <Button size="small" disabled={busy} onClick={onRegenerate}>
-          {texts.common.retry}
-        </Button>
-      </div>
-    );
-  }
-  if (status === "stopped") return <p className={styles.notice}>{texts.chat.stopped}</p>;
-  if (status === "complete" && message.content === "")
-    return <p className={styles.notice}>{texts.chat.empty}</p>;
-  if (message.finish_reason === "length") return <p className={styles.notice}>{texts.chat.cutShort}</p>;
-  return null;
 }
 
 function Figures({ usage, model }: { usage: Usage; model: string | null }) {

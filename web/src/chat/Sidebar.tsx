@@ -1,6 +1,7 @@
-import { BookOutlined, EditOutlined, MenuFoldOutlined } from "@ant-design/icons";
+import { BookOutlined, EditOutlined, HighlightOutlined, MenuFoldOutlined } from "@ant-design/icons";
 import { Button, Tooltip } from "antd";
 import { Link } from "wouter";
+import { useAnnotationTasks } from "../api/annotation";
 import { useTexts } from "../i18n";
 import { Wordmark } from "../look/Wordmark";
 import { AccountMenu } from "./AccountMenu";
@@ -15,6 +16,7 @@ interface SidebarProps {
 
 export function Sidebar({ current, onHide, onPick }: SidebarProps) {
   const texts = useTexts();
+  const annotates = (useAnnotationTasks().data ?? []).length > 0;
   return (
     <div className={styles.sidebar}>
       <div className={styles.top}>
@@ -38,6 +40,12 @@ export function Sidebar({ current, onHide, onPick }: SidebarProps) {
         <BookOutlined aria-hidden />
         {texts.library.title}
       </Link>
+      {annotates && (
+        <Link href="/annotate" className={styles.way} onClick={onPick}>
+          <HighlightOutlined aria-hidden />
+          {texts.annotate.title}
+        </Link>
+      )}
       <ConversationList current={current} onPick={onPick} />
       <AccountMenu />
     </div>

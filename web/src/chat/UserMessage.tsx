@@ -4,8 +4,8 @@ import { Button, Input } from "antd";
 import { type KeyboardEvent, memo, useState } from "react";
 import { useTexts } from "../i18n";
 import { useCopy } from "../lib/useCopy";
+import { IconButton } from "../look/IconButton";
 import { Branches } from "./Branches";
-import { IconButton } from "./IconButton";
 import styles from "./Thread.module.css";
 import type { Step } from "./tree";
 

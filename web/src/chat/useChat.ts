@@ -20,8 +20,8 @@ export interface Chat {
   readonly send: (content: string) => Promise<void>;
   /** Send another wording of a message: a branch beside it. */
   readonly resend: (message: Message, content: string) => Promise<void>;
-  /** Have an answer written again: a branch beside it. */
-  readonly regenerate: (answer: Message) => Promise<void>;
+  /** Have an answer written again: a branch beside it, which is given. */
+  readonly regenerate: (answer: Message) => Promise<Message>;
   readonly stop: (answer: Message) => Promise<void>;
   readonly show: (message: Message, sibling: string) => void;
   readonly onDone: (answer: Message) => void;
@@ -118,6 +118,7 @@ export function useChat(id: string | null, model: string | null): Chat {
       const { answer } = await api.regenerate(old, model);
       storeMessages(answer.conversation_id, answer);
       pick(answer);
+      return answer;
     },
     stop: async (answer) => {
       onDone((await api.stop(answer)).answer);

@@ -1,5 +1,8 @@
+import { renew } from "./renew.en";
+
 /** Every text of the page in English; the other languages have the same shape. */
 export const en = {
+  ...renew,
   name: "Rixin",
   common: {
     cancel: "Cancel",

@@ -1,6 +1,8 @@
 import type { Texts } from "./en";
+import { renew } from "./renew.zh";
 
 export const zh: Texts = {
+  ...renew,
   name: "日新",
   common: {
     cancel: "取消",

@@ -4,10 +4,11 @@ import { Button, Tag } from "antd";
 import { Link } from "wouter";
 import { deleteDocument, libraryKeys, useDocuments } from "../api/libraries";
 import type { DocumentInfo, Library } from "../api/types";
-import { IconButton } from "../chat/IconButton";
 import { useFormats, useTexts } from "../i18n";
 import { sizeText } from "../lib/bytes";
+import cards from "../look/Cards.module.css";
 import entries from "../look/Entries.module.css";
+import { IconButton } from "../look/IconButton";
 import { Loaded } from "../look/Loaded";
 import { useConfirm } from "../look/useConfirm";
 import styles from "./Library.module.css";
@@ -85,7 +86,7 @@ function Entry({ library, document }: { library: Library; document: DocumentInfo
             <span>{title}</span>
           )}
           {!read && (
-            <Tag className={document.state === "failed" ? styles.failedTag : styles.tag}>
+            <Tag className={document.state === "failed" ? styles.failedTag : cards.tag}>
               {texts.library.state[document.state]}
             </Tag>
           )}

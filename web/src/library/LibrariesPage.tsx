@@ -5,10 +5,10 @@ import { Link, useLocation } from "wouter";
 import { useLibraries } from "../api/libraries";
 import type { Library } from "../api/types";
 import { useTexts } from "../i18n";
+import cards from "../look/Cards.module.css";
 import { Loaded } from "../look/Loaded";
 import { Page } from "../look/Page";
 import { useSignedIn } from "../session/SignedIn";
-import styles from "./Library.module.css";
 import { LibraryAbout } from "./LibraryAbout";
 import { LibraryForm } from "./LibraryForm";
 
@@ -23,6 +23,7 @@ export default function LibrariesPage() {
   return (
     <Page
       title={texts.library.title}
+      lead={texts.library.lead}
       actions={
         user.role === "admin" && (
           <Button type="primary" icon={<PlusOutlined aria-hidden />} onClick={() => setAdding(true)}>
@@ -31,16 +32,15 @@ export default function LibrariesPage() {
         )
       }
     >
-      <p className={styles.lead}>{texts.library.lead}</p>
       <Loaded query={list}>
         {(libraries) =>
           libraries.length === 0 ? (
-            <div className={styles.empty}>
+            <div className={cards.empty}>
               <p>{texts.library.none}</p>
-              {user.role === "admin" && <p className={styles.quiet}>{texts.library.noneLead}</p>}
+              {user.role === "admin" && <p className={cards.quiet}>{texts.library.noneLead}</p>}
             </div>
           ) : (
-            <ul className={styles.cards}>
+            <ul className={cards.cards}>
               {libraries.map((library) => (
                 <Card key={library.name} library={library} />
               ))}
@@ -66,11 +66,11 @@ function Card({ library }: { library: Library }) {
   const texts = useTexts();
   return (
     <li>
-      <Link href={`/library/${encodeURIComponent(library.name)}`} className={styles.card}>
-        <span className={styles.cardTitle}>
+      <Link href={`/library/${encodeURIComponent(library.name)}`} className={cards.card}>
+        <span className={cards.title}>
           {library.title}
           {!library.everyone && (
-            <Tag icon={<LockOutlined aria-hidden />} className={styles.tag}>
+            <Tag icon={<LockOutlined aria-hidden />} className={cards.tag}>
               {texts.library.restricted}
             </Tag>
           )}

@@ -7,6 +7,7 @@ import { ApiError } from "../api/http";
 import { deleteLibrary, libraryKeys, useLibrary } from "../api/libraries";
 import type { Library } from "../api/types";
 import { useTexts } from "../i18n";
+import cards from "../look/Cards.module.css";
 import { Loaded } from "../look/Loaded";
 import { Page } from "../look/Page";
 import { useConfirm } from "../look/useConfirm";
@@ -26,6 +27,18 @@ export default function LibraryPage({ name }: { name: string }) {
     <Page
       title={query.data?.title ?? ""}
       meanwhile={texts.library.title}
+      lead={
+        query.data && (
+          <>
+            <LibraryAbout library={query.data} />
+            {!query.data.everyone && (
+              <Tag icon={<LockOutlined aria-hidden />} className={cards.tag}>
+                {texts.library.restricted}
+              </Tag>
+            )}
+          </>
+        )
+      }
       back={{ to: "/library", label: texts.library.all }}
       actions={query.data?.may_change && <Actions library={query.data} onEdit={() => setEditing(true)} />}
     >
@@ -38,14 +51,6 @@ export default function LibraryPage({ name }: { name: string }) {
       >
         {(library) => (
           <>
-            <p className={styles.lead}>
-              <LibraryAbout library={library} />
-              {!library.everyone && (
-                <Tag icon={<LockOutlined aria-hidden />} className={styles.tag}>
-                  {texts.library.restricted}
-                </Tag>
-              )}
-            </p>
             {library.problem && (
               <Alert
                 type="error"

@@ -3,6 +3,7 @@ import { type FormEvent, useState } from "react";
 import { useSearch } from "../api/libraries";
 import type { SearchHit } from "../api/types";
 import { useFormats, useTexts } from "../i18n";
+import cards from "../look/Cards.module.css";
 import { LoadFailed } from "../look/Loaded";
 import { DocumentDrawer } from "./DocumentDrawer";
 import styles from "./Library.module.css";
@@ -54,7 +55,7 @@ export function Search({ library }: { library: string }) {
           <Skeleton active title={false} />
         )
       ) : found.data.hits.length === 0 ? (
-        <div className={styles.empty}>
+        <div className={`${cards.empty} ${styles.nothing}`}>
           <p>{texts.library.nothing}</p>
           <p className={styles.quiet}>{texts.library.nothingHint}</p>
         </div>

@@ -14,11 +14,13 @@ interface PageProps {
   back?: { to: string; label: string };
   /** What can be done with the whole of it, beside the heading. */
   actions?: ReactNode;
+  /** What the page is about, below the heading. */
+  lead?: ReactNode;
   children: ReactNode;
 }
 
 /** A page beside the chat: a way back, a heading, and one column. */
-export function Page({ title, meanwhile = "", back, actions, children }: PageProps) {
+export function Page({ title, meanwhile = "", back, actions, lead, children }: PageProps) {
   const texts = useTexts();
   const [, navigate] = useLocation();
   const { to, label } = back ?? { to: "/", label: texts.common.back };
@@ -42,6 +44,7 @@ export function Page({ title, meanwhile = "", back, actions, children }: PagePro
             {actions}
           </div>
         )}
+        {lead && <p className={styles.lead}>{lead}</p>}
         {children}
       </div>
     </main>

@@ -2,6 +2,7 @@ import { useMutation } from "@tanstack/react-query";
 import { Alert, App, Button, Form, Input, Segmented } from "antd";
 import { changePassword } from "../api/console";
 import { ApiError } from "../api/http";
+import { ConsentSettings } from "../feedback/ConsentSettings";
 import { type Language, useLanguage, useTexts } from "../i18n";
 import { errorText } from "../lib/errorText";
 import { PASSWORD_LEAST } from "../lib/password";
@@ -46,6 +47,7 @@ export function AccountSettings() {
         <p className={styles.quiet}>{texts.settings.signedInAs(user.name)}</p>
         <ChangePassword />
       </section>
+      <ConsentSettings />
       <p className={styles.quiet}>{texts.settings.version(version)}</p>
     </>
   );
