@@ -79,10 +79,9 @@ def held_out() -> list[Clause]:
 def chinese_number(number: int, *, capital: bool = False) -> str:
     """1 to 99,999,999 in Chinese numerals, as contracts write them: 二十万三千, 贰拾万叁仟."""
     high, low = divmod(number, 10_000)
-    if not high:
-        return _section(low, capital=capital)
-    gap = "零" if low and low < 1000 else ""
-    return f"{_section(high, capital=capital)}万{gap}{_section(low, capital=capital) if low else ''}"
+    gap = "零" if high and 0 < low < 1000 else ""
+    said = (f"{_section(high, capital=capital)}万{gap}" if high else "") + _section(low, capital=capital)
+    return said.removeprefix("一") if said.startswith("一十") else said
 
 
 def _section(number: int, *, capital: bool) -> str:
@@ -93,7 +92,7 @@ def _section(number: int, *, capital: bool) -> str:
         if digit:
             said += ("零" if gap and said else "") + digits[digit] + units[place]
         gap = digit == 0
-    return said.removeprefix("一") if said.startswith("一十") else said
+    return said
 
 
 def _clauses(name: str, words: Wordings, count: int, seed: int) -> list[Clause]:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from rixin.engines import Message
+from rixin.engines import Message, Tool
 from rixin.evaluation.statistics.multiple import holm
 
 FEWEST_PEOPLE = 3
@@ -29,13 +29,13 @@ MAJORITY = 2 / 3
 
 
 class Correction(Struct, frozen=True, kw_only=True):
-    """A person's correction: what the model was given, what it answered, and what it should have. None: nobody's."""
+    """What a person says that the model should have answered, given `messages`. Nobody's: `person` is None."""
 
     id: str
     person: str | None
     messages: tuple[Message, ...]
-    answer: str
     correction: str
+    tools: tuple[Tool, ...] = ()
 
 
 class AccountDoubt(Struct, frozen=True, kw_only=True):

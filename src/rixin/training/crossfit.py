@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 import torch
-from msgspec import Struct
 
 from rixin.compute import be_child
 from rixin.data import ChatExample
 from rixin.errors import RixinError
 from rixin.models import open_weights
 from rixin.text import Tokens
+from rixin.training.crossfit_job import JOB_FILE, SCORES_FILE, CrossFitJob, TokenScores
 from rixin.training.dial import Facts, Wishes, settle
 from rixin.training.ending import Ending, Failure, write_ending
 from rixin.training.head_loss import likelihoods
@@ -33,35 +33,9 @@ from rixin.training.threads import settle as settle_threads
 from rixin.training.transformer import Transformer, load_transformer
 from rixin.training.workshop import ADAM_BETAS, LORA_ALPHA_PER_RANK
 
-JOB_FILE, SCORES_FILE = "crossfit.json", "scores.json"
 RANK = 8
 CONTEXT = 2048
 SCORED_TOKENS = 4096
-
-
-class TokenScores(Struct, frozen=True):
-    """Of each token of an answer that carries content: its log-probability to the model as it was, and as taught."""
-
-    before: list[float]
-    taught: list[float]
-
-
-class CrossFitRow(Struct, frozen=True):
-    """A conversation whose last turn is scored by a model that did not learn from rows of this `fold`."""
-
-    example: ChatExample
-    fold: int
-
-
-class CrossFitJob(Struct, frozen=True, kw_only=True):
-    """`weights` and `folder` (of the tokenizer) of the model; 0 threads: as many as there are cores."""
-
-    weights: str
-    folder: str
-    rows: list[CrossFitRow]
-    epochs: float
-    seed: int
-    threads: int = 0
 
 
 def main() -> None:
