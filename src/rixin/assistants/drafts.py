@@ -21,7 +21,7 @@ LEASE_S = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """How an answer ended, and which version made it."""
+    """How an answer ended; `version` made it, where that is not the one that was asked."""
 
     status: Status
     content: str
@@ -111,7 +111,7 @@ def _finish(session: Session, message_id: str, ending: Ending) -> None:
             saved_at=now(),
             status=ending.status,
             content=ending.content,
-            version=ending.version,
+            version=MessageRow.version if ending.version is None else ending.version,
             error_message=ending.error.message if ending.error else None,
             error_code=ending.error.code if ending.error else None,
             finish_reason=ending.finish_reason,

@@ -35,6 +35,7 @@ class Progress:
         self._completion_tokens = 0
         self.finish_reason: str | None = None
         self._grounded: Grounded | None = None
+        self._stepped_in: str | None = None
         self._uses: dict[str, ToolUse] = {}
 
     @property
@@ -63,7 +64,7 @@ class Progress:
             case Grounded():
                 self._grounded = event
             case SteppedIn():
-                self.answer = msgspec.structs.replace(self.answer, version=event.version_id)
+                self._stepped_in = event.version_id
             case Asked():
                 self._use(asked_of(event))
             case Called():
@@ -91,7 +92,7 @@ class Progress:
         self.ending = Ending(
             status=status,
             content=self.text,
-            version=self.answer.version,
+            version=self._stepped_in,
             error=error and MessageError(message=storable(error.message), code=error.code),
             finish_reason=self.finish_reason,
             usage=self._usage(time.monotonic()),
@@ -130,6 +131,7 @@ class Progress:
         return msgspec.structs.replace(
             self.answer,
             content=self.ending.content,
+            version=self.ending.version or self.answer.version,
             status=self.ending.status,
             error=self.ending.error,
             finish_reason=self.ending.finish_reason,
