@@ -1,7 +1,7 @@
 """One organisation's Rixin, opened: its settings, its database and every service on it."""
 
 import threading
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +9,7 @@ from typing import Self
 
 import msgspec
 from anyio import CancelScope, to_thread
+from anyio.from_thread import BlockingPortal
 
 from rixin.assistants import Acting, Answers, Assistant, Assistants, Consents, Conversations
 from rixin.assistants.packs import Packs
@@ -21,7 +22,7 @@ from rixin.evaluation import Evaluations
 from rixin.gateway import Accounts, Keys
 from rixin.knowledge import AliasEmbedder, Libraries
 from rixin.models import Registry, Version
-from rixin.renewal import Agreement, Canaries, FeedbackService, Withdrawing
+from rixin.renewal import Agreement, Canaries, Cycles, FeedbackService, Withdrawing
 from rixin.settings import Settings, load_settings
 from rixin.store import Database
 from rixin.training import Runs
@@ -51,10 +52,13 @@ class Workspace:
         self.accounts = Accounts(self.database, self.keys)
         self.conversations = Conversations(self.database)
         self.answers = Answers(self.database)
-        self.feedback = FeedbackService(self.database, Agreement(self.database, settings), Withdrawing(self.database))
+        self.feedback = FeedbackService(self.database, Agreement(self.database, settings), Withdrawing(self.database, self.datasets))
         self.assistants = Assistants(self.database, lambda names: self.tools.check(names))
         self.tool_audit = ToolAudit(self.database)
         self.consents = Consents()
+        self.cycles = Cycles(
+            self.database, settings, self.models, self.datasets, self.runs, self.evaluations, self.feedback
+        )
         self._tools: Toolbox | None = None
         self._tools_lock = threading.Lock()
         self.engines = EnginePool(engine_kinds(settings) if kinds is None else kinds, max_engines=settings.max_engines)
@@ -108,15 +112,20 @@ class Workspace:
         )
 
     @asynccontextmanager
-    async def working(self) -> AsyncGenerator[Self]:
-        """Runs are executed within, unless another process does that; at its end those under way save, and wait."""
-        executing = self.runs.executing()
-        await to_thread.run_sync(executing.__enter__)
-        try:
-            yield self
-        finally:
-            with CancelScope(shield=True):
-                await to_thread.run_sync(executing.__exit__, None, None, None)
+    async def working(self, only: Collection[str] | None = None) -> AsyncGenerator[bool]:
+        """Runs and Cycles (or `only` these Cycles, with their Runs) are executed within, beside `running()`.
+
+        Yields whether this process does that; else another one does, until it ends. At the end those under way save,
+        and wait.
+        """
+        async with BlockingPortal() as portal:
+            executing = self.cycles.executing(portal, self.engines, only=only)
+            held = await to_thread.run_sync(executing.__enter__)
+            try:
+                yield held
+            finally:
+                with CancelScope(shield=True):
+                    await to_thread.run_sync(executing.__exit__, None, None, None)
 
     def exact(self, version: Version) -> Engine:
         """An engine, not yet started, that scores with the version's weights as they are, not as they are served.

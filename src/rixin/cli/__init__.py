@@ -21,6 +21,7 @@ app.command("rixin.cli.ask:ask", name="ask", help="Ask one question; the answer 
 app.command("rixin.cli.models:app", name="models", help="Pull, list, show, verify, remove and name models.")
 app.command("rixin.cli.train:app", name="train", help="Train a model on your data.")
 app.command("rixin.cli.runs:app", name="runs", help="List, follow, pause, resume and cancel trainings.")
+app.command("rixin.cli.renew:app", name="renew", help="Learn from feedback: from corrections to a better model.")
 app.command("rixin.cli.data:app", name="data", help="Check, add, show, list, pull and remove datasets.")
 app.command("rixin.cli.library:app", name="library", help="Make, fill, search and share Libraries of documents.")
 app.command("rixin.cli.evaluation:app", name="eval", help="Evaluate models on suites of questions.")

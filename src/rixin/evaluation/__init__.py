@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from rixin.evaluation.asker import Asker
+from rixin.evaluation.asker import Answered, Asker
 from rixin.evaluation.importer import import_questions
 from rixin.evaluation.presentation import (
     Presentation,
@@ -13,20 +13,21 @@ from rixin.evaluation.presentation import (
     write_presentation,
 )
 from rixin.evaluation.report import Cost, Report, Result, Sample, read_report, read_samples
-from rixin.evaluation.service import Evaluations, require_lm_eval
+from rixin.evaluation.service import Evaluations, gate_of, require_lm_eval
 from rixin.evaluation.suites import Suite, read_suite
 
 if TYPE_CHECKING:
     from rixin.evaluation.arena import Arena, Match, standings, verdicts
     from rixin.evaluation.compare import Comparison, compare_reports
     from rixin.evaluation.gap import Gap, Standing, measure_gap
-    from rixin.evaluation.gate import GateDecision, decide, parse_gate
+    from rixin.evaluation.gate import Check, GateDecision, decide, parse_gate
     from rixin.evaluation.judge import Pair, Share, calibrate, pair_up
     from rixin.evaluation.judging import Judgement, judge_reports, judgements, kinship
 
 # Imported when first asked for: they bring scipy, which the server's process does without.
 _LATER = {
     "Arena": "arena",
+    "Check": "gate",
     "Comparison": "compare",
     "Gap": "gap",
     "GateDecision": "gate",
@@ -49,8 +50,10 @@ _LATER = {
 }
 
 __all__ = [
+    "Answered",
     "Arena",
     "Asker",
+    "Check",
     "Comparison",
     "Cost",
     "Evaluations",
@@ -69,6 +72,7 @@ __all__ = [
     "calibrate",
     "compare_reports",
     "decide",
+    "gate_of",
     "import_questions",
     "judge_reports",
     "judgements",

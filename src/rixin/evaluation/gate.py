@@ -36,12 +36,15 @@ class Floor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class GateRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A Gate as `gate.toml` writes it. `need` says whether one primary is enough or all have to be better."""
+    """A Gate as `gate.toml` writes it. `need` says whether one primary is enough or all have to be better.
 
-    primary: list[Primary]
+    With `none` there are no primaries: it promotes what makes nothing worse.
+    """
+
+    primary: list[Primary] = []
     guard: list[Guard] = []
     floor: list[Floor] = []
-    need: Literal["any", "all"] = "any"
+    need: Literal["any", "all", "none"] = "any"
     level: float = 0.95
     clean_only: bool = False
     minimum_items: int = 10
@@ -85,8 +88,10 @@ def parse_gate(text: str, where: str) -> GateRule:
         raise InvalidRequest(f"Not TOML: {error}.", where=where) from None
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"{error}.", where=where, fix="docs/evaluation.md shows a whole gate.toml.") from None
-    if not rule.primary:
+    if not rule.primary and rule.need != "none":
         raise InvalidRequest("A Gate needs a primary.", where=where, fix="Add [[primary]] with task and metric.")
+    if rule.need == "none" and (rule.primary or not (rule.guard or rule.floor)):
+        raise InvalidRequest('A Gate with need = "none" has guards or floors, and no primary.', where=where)
     if not 0.5 <= rule.level < 1:
         raise InvalidRequest(f"`level` is {rule.level:g}, and has to lie in 0.5…1.", where=where, fix="Write 0.95.")
     for guard in rule.guard:
@@ -99,11 +104,12 @@ def decide(rule: GateRule, gate_hash: str, comparison: Comparison) -> GateDecisi
     """Hold the Comparison against the rule. Never raises for bad results: what can't be shown is not promoted."""
     checks = [*_primaries(rule, comparison), *_guards(rule, comparison), *_floors(rule, comparison)]
     primaries = [check for check in checks if check.kind == "primary"]
-    better = all(one.passed for one in primaries) if rule.need == "all" else any(one.passed for one in primaries)
+    passed = [one.passed for one in primaries]
+    better = any(passed) if rule.need == "any" else all(passed)  # of none, all are better
     broken = [check for check in checks if check.kind != "primary" and not check.passed]
     promote = better and not broken
     if promote:
-        reason = f"Promote: {next(one.said for one in primaries if one.passed)}"
+        reason = f"Promote: {next(one.said for one in checks if one.passed)}"
     elif broken:
         reason = f"Keep: {broken[0].said}"
     else:

@@ -22,6 +22,7 @@ from rixin.engines import (
 from rixin.errors import InvalidRequest
 from rixin.evaluation.asker import Answered, Asker
 from rixin.evaluation.journal import Given, Journal, key_of
+from rixin.evaluation.tasks import TURNS
 from rixin.store import new_id
 from rixin.text import Tokens
 
@@ -118,6 +119,8 @@ class EngineLM(LM):  # type: ignore[misc]
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The conversation as the model's template writes it, or marked, for an engine that has the template."""
+        if chat_history[-1]["content"].startswith(TURNS):
+            chat_history = json.loads(chat_history[-1]["content"].removeprefix(TURNS))
         if self._tokens is None:
             return _CHAT + json.dumps(chat_history, ensure_ascii=False)
         if self._tokens.template is None:

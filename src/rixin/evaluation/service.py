@@ -170,13 +170,21 @@ class Evaluations:
 
     def contamination(self, suite: Suite, version: Version, report: Reporter) -> "tuple[list[Finding], list[str], int]":
         """What of the suite lies in what the Version learned from, what could not be searched, and how many items."""
-        require_lm_eval()
         from rixin.evaluation.contamination import contamination
+
+        items = self.texts(suite, report)
+        return *contamination(items, version, self._registry, self._datasets), len(items)
+
+    def texts(self, suite: Suite, report: Reporter) -> dict[str, tuple[str, ...]]:
+        """All texts of each item of a suite, by `task/item`: what nothing should have learned from before it is asked.
+
+        Raises InvalidRequest where evaluation's libraries are missing, and what `evaluate` does for a suite's data.
+        """
+        require_lm_eval()
         from rixin.evaluation.evaluate import load
 
         materials = load(suite, lambda spec: self._fetched(spec, report))
-        items = {key: text for material in materials for key, text in material.texts()}
-        return *contamination(items, version, self._registry, self._datasets), len(items)
+        return {key: text for material in materials for key, text in material.texts()}
 
     def reports(self, *, suite: str | None = None) -> list[Report]:
         """Every finished Report, the newest first."""
@@ -263,6 +271,14 @@ class Evaluations:
         with self._database.read() as session:
             row = session.get(GateRow, digest)
             return row.registered_at if row else None
+
+    def gate_text(self, digest: str) -> str:
+        """The text of a registered gate. Raises NotFound."""
+        with self._database.read() as session:
+            row = session.get(GateRow, digest)
+        if row is None:
+            raise NotFound(f"No gate {digest[:12]} is registered.", param="gate")
+        return row.content
 
     def keep_decision(self, decision: "GateDecision") -> str:
         """Record what a registered gate decided; returns the decision's id. Raises Conflict for an unknown gate."""

