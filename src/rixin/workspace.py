@@ -22,7 +22,7 @@ from rixin.evaluation import Evaluations
 from rixin.gateway import Accounts, Keys
 from rixin.knowledge import AliasEmbedder, Libraries
 from rixin.models import Registry, Version
-from rixin.renewal import Agreement, Canaries, Cycles, FeedbackService, Withdrawing
+from rixin.renewal import Agreement, Canaries, Completions, Cycles, FeedbackService, Withdrawing
 from rixin.settings import Settings, load_settings
 from rixin.store import Database
 from rixin.training import Runs
@@ -52,7 +52,10 @@ class Workspace:
         self.accounts = Accounts(self.database, self.keys)
         self.conversations = Conversations(self.database)
         self.answers = Answers(self.database)
-        self.feedback = FeedbackService(self.database, Agreement(self.database, settings), Withdrawing(self.database, self.datasets))
+        self.feedback = FeedbackService(
+            self.database, Agreement(self.database, settings), Withdrawing(self.database, self.datasets)
+        )
+        self.completions = Completions(self.database, days=settings.stored_completion_days)
         self.assistants = Assistants(self.database, lambda names: self.tools.check(names))
         self.tool_audit = ToolAudit(self.database)
         self.consents = Consents()

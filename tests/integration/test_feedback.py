@@ -1,11 +1,13 @@
 """Feedback: who may say what of which answer, and what is kept of it, on SQLite and on PostgreSQL."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from rixin.assistants import Conversations, Message
 from rixin.assistants.drafts import Drafts, Ending
+from rixin.data import Datasets
 from rixin.errors import Conflict, InvalidRequest, NotFound
 from rixin.gateway import Principal
 from rixin.renewal import Agreement, FeedbackService, Said, Withdrawing
@@ -34,13 +36,14 @@ def conversations(database: Database, people: None) -> Conversations:
 
 
 @pytest.fixture
-def feedback(database: Database, people: None) -> FeedbackService:
-    return service(database)
+def feedback(database: Database, people: None, tmp_path: Path) -> FeedbackService:
+    return service(database, tmp_path)
 
 
-def service(database: Database, **rules: object) -> FeedbackService:
-    settings = Settings.model_validate({"home": "/nowhere", **rules})
-    return FeedbackService(database, Agreement(database, settings), Withdrawing(database))
+def service(database: Database, home: Path, **rules: object) -> FeedbackService:
+    settings = Settings.model_validate({"home": home, **rules})
+    withdrawing = Withdrawing(database, Datasets(database, home))
+    return FeedbackService(database, Agreement(database, settings), withdrawing)
 
 
 @pytest.fixture

@@ -87,6 +87,21 @@ class Conversations:
             at = by_id[at].parent_id
         return path[::-1]
 
+    def before_edit(self, owner_id: str, question: Message) -> str | None:
+        """The last answer to the question that this one is an edit of; None for one that has no siblings."""
+        with self._database.read() as session:
+            _owned(session, owner_id, question.conversation_id)
+            there = MessageRow.conversation_id == question.conversation_id
+            siblings = select(MessageRow.id).where(
+                there,
+                MessageRow.role == "user",
+                MessageRow.parent_id.is_not_distinct_from(question.parent_id),
+                MessageRow.id < question.id,
+            )
+            edited = session.scalar(siblings.order_by(MessageRow.id.desc()).limit(1))
+            answers = select(MessageRow.id).where(there, MessageRow.parent_id == edited)
+            return session.scalar(answers.order_by(MessageRow.id.desc()).limit(1))
+
     def update(
         self, owner_id: str, conversation_id: str, *, title: str | None = None, model: str | None = None
     ) -> Conversation:

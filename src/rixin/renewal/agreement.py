@@ -24,7 +24,7 @@ class TrainingConsent(Struct, frozen=True, kw_only=True):
     rule: Rule
 
 
-class Standing(Struct, frozen=True, kw_only=True):
+class Allowance(Struct, frozen=True, kw_only=True):
     """May this person be learned from now, and since when have they said what they said."""
 
     allowed: bool
@@ -53,7 +53,7 @@ class Agreement:
                 session.add(TrainingConsentRow(id=new_id("cns"), user_id=user_id, given=given, at=now()))
         return TrainingConsent(given=given, rule=self._rule)
 
-    def standings(self, session: Session) -> dict[str, Standing]:
+    def allowances(self, session: Session) -> dict[str, Allowance]:
         """Everybody's, as it is now."""
         said: dict[str, tuple[bool, datetime]] = {}
         query = select(TrainingConsentRow.user_id, TrainingConsentRow.given, TrainingConsentRow.at)
@@ -63,7 +63,7 @@ class Agreement:
         for user_id, key in session.execute(select(UserRow.id, UserRow.name_key)):
             given, since = said.get(user_id, (None, None))
             allowed = self._rule == "all" if given is None else given
-            found[user_id] = Standing(
+            found[user_id] = Allowance(
                 allowed=allowed and self._rule != "nobody" and key not in self._never,
                 refused=given is False,
                 since=since,

@@ -1,5 +1,6 @@
 """Feedback: what people say about answers, kept with what the answer was made from."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -9,10 +10,10 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from rixin.assistants import cursor_after, read_cursor
-from rixin.errors import InvalidRequest
+from rixin.errors import InvalidRequest, RixinError
 from rixin.gateway import Principal
 from rixin.renewal.agreement import Agreement, TrainingConsent
-from rixin.renewal.answered import Answered, compared, document_of, find_answer, find_conversation
+from rixin.renewal.answered import Answered, compared, document_of, find_answer, find_conversation, made_from
 from rixin.renewal.learning import learnable
 from rixin.renewal.opinions import (
     PRAISE,
@@ -32,6 +33,8 @@ from rixin.renewal.withdrawing import Withdrawing, Withdrawn
 from rixin.store import Database, FeedbackRow, UserRow, new_id, now
 
 MAX_PAGE = 100
+
+log = logging.getLogger(__name__)
 
 
 class Said(Struct, frozen=True, kw_only=True):
@@ -64,7 +67,7 @@ class FeedbackService:
             answer = find_answer(session, who.user_id, message_id)
             row = self._row(session, who, answer) or self._new(session, who, "answer", answer)
             _say(row, said)
-            row.context = row.context or document_of(answer.context)
+            row.context = row.context or document_of(made_from(session, answer))
             return self._kept(session, row)
 
     def prefer(
@@ -86,18 +89,25 @@ class FeedbackService:
             row.other_message_id, row.other_version_id = second.id, second.version_id
             row.preferred = preferred
             row.comment = row.comment if comment is None else comment.strip() or None
-            row.context = document_of(compared(first, second))
+            row.context = document_of(compared(made_from(session, first), made_from(session, second)))
             kept = self._kept(session, row)
             assert kept is not None, "a choice is something said"
             return kept
 
     def signal(self, who: Principal, message_id: str, signal: Signal) -> None:
-        """Count something that was done with an answer. Raises NotFound, Conflict."""
+        """Count something that was done with an answer. Raises NotFound."""
         with self._database.write() as session:
             self._alone(session, who)
             answer = find_answer(session, who.user_id, message_id)
             row = self._row(session, who, answer) or self._new(session, who, "answer", answer)
             row.signals = {**row.signals, signal: row.signals.get(signal, 0) + 1}
+
+    def notice(self, who: Principal, message_id: str, signal: Signal) -> None:
+        """As `signal`, of what the server saw itself: an answer must not fail for a count that can't be kept."""
+        try:
+            self.signal(who, message_id, signal)
+        except RixinError as error:
+            log.warning("That an answer was %s could not be counted: %s", signal, error)
 
     def page(
         self,
@@ -157,7 +167,7 @@ class FeedbackService:
         the model was given. `after`: what was said, or became allowed, later than that.
         """
         with self._database.read() as session:
-            return learnable(session, self._agreement.standings(session), after)
+            return learnable(session, self._agreement.allowances(session), after)
 
     def withdraw(self, who: Principal, feedback_id: str) -> Withdrawn:
         """Take one back: one's own, or as an administrator anybody's. Raises NotFound."""
@@ -181,7 +191,7 @@ class FeedbackService:
         """Agree, or refuse; who refuses has what they gave removed from every Dataset, their feedback stays."""
         consent = self._agreement.say(user_id, given=given)
         if not given:
-            self._withdrawing.from_datasets(user_id)
+            self._withdrawing.refused(user_id)
         return consent
 
     def _alone(self, session: Session, who: Principal) -> None:

@@ -7,7 +7,7 @@ from typing import cast
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from rixin.renewal.agreement import Standing
+from rixin.renewal.agreement import Allowance
 from rixin.renewal.answered import context_of
 from rixin.renewal.opinions import Choice, Context, FeedbackItem, Kind, Rating, Reason
 from rixin.store import FeedbackRow
@@ -15,12 +15,12 @@ from rixin.store import FeedbackRow
 _LESSON = or_(FeedbackRow.rating.is_not(None), FeedbackRow.correction.is_not(None), FeedbackRow.preferred.is_not(None))
 
 
-def learnable(session: Session, standings: Mapping[str, Standing], after: datetime | None) -> list[FeedbackItem]:
+def learnable(session: Session, allowances: Mapping[str, Allowance], after: datetime | None) -> list[FeedbackItem]:
     """See `FeedbackService.learnable`."""
-    allowed = [user_id for user_id, standing in standings.items() if standing.allowed]
+    allowed = [user_id for user_id, allowance in allowances.items() if allowance.allowed]
     query = select(FeedbackRow).where(_LESSON, FeedbackRow.owner_id.in_(allowed), FeedbackRow.withdrawn_at.is_(None))
     if after is not None:
-        late = [user_id for user_id in allowed if (since := standings[user_id].since) is not None and since > after]
+        late = [user_id for user_id in allowed if (since := allowances[user_id].since) is not None and since > after]
         query = query.where(or_(FeedbackRow.updated_at > after, FeedbackRow.owner_id.in_(late)))
     items = []
     for row in session.scalars(query.order_by(FeedbackRow.updated_at, FeedbackRow.id).execution_options(yield_per=500)):

@@ -136,4 +136,9 @@ class FeedbackItem(Struct, frozen=True, kw_only=True):
     @property
     def origin(self) -> str:
         """How a dataset's row names where it came from."""
-        return f"feedback:{self.id}"
+        return origin_of(self.id)
+
+
+def origin_of(feedback_id: str) -> str:
+    """What a dataset's row that was made of this feedback says of where it came from."""
+    return f"feedback:{feedback_id}"

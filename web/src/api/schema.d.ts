@@ -152,7 +152,7 @@ export interface paths {
         get: operations["read_conversation"];
         put?: never;
         post?: never;
-        /** Remove it with all its messages */
+        /** Remove it with all its messages and the feedback on them */
         delete: operations["delete_conversation"];
         options?: never;
         head?: never;
@@ -2477,10 +2477,18 @@ export interface components {
         };
         /**
          * Withdrawn
-         * @description What a withdrawal changed: how many rows of feedback were blanked.
+         * @description What a withdrawal changed: how many rows of feedback were blanked, and what became of the Datasets.
+         *
+         *         `replaced` are the Datasets' versions that are gone, each with the one in its place, if any row was left;
+         *         `versions_marked` the models' Versions that learned from one of them.
          */
         Withdrawn: {
             feedback: number;
+            replaced: [
+                string,
+                string | null
+            ][];
+            versions_marked: string[];
         };
     };
     responses: never;

@@ -114,10 +114,12 @@ async def update_conversation(conversation_id: str, request: Request, person: Pe
 @router.delete(
     "/api/conversations/{conversation_id}",
     status_code=204,
-    summary="Remove it with all its messages",
+    summary="Remove it with all its messages and the feedback on them",
     openapi_extra=describe(status=204),
 )
 async def delete_conversation(conversation_id: str, person: Person, server: Server, background: Background) -> Response:
+    # First what was said there: a kill in between leaves a conversation without feedback, never the other way round.
+    await run_sync(server.workspace.feedback.withdraw_conversation, person.principal, conversation_id)
     await run_sync(server.workspace.conversations.delete, person.user.id, conversation_id)
     await run_sync(forget, server.workspace, background, conversation_id)
     return Response(status_code=204)
@@ -146,6 +148,9 @@ async def ask(
         )
     )
     await _begin(server, background, person, target, question, answer, body.temperature, body.max_tokens)
+    edited = await run_sync(house.conversations.before_edit, person.user.id, question)
+    if edited is not None:
+        await run_sync(house.feedback.notice, person.principal, edited, "edited")
     return json_answer(Asked(user=question, answer=answer), 201)
 
 
@@ -168,6 +173,7 @@ async def regenerate(
     )
     question = await run_sync(house.conversations.message, person.user.id, conversation_id, str(answer.parent_id))
     await _begin(server, background, person, target, question, answer)
+    await run_sync(house.feedback.notice, person.principal, message_id, "regenerated")
     return json_answer(AnswerOf(answer=answer), 201)
 
 
@@ -178,8 +184,11 @@ async def regenerate(
 )
 async def stop(conversation_id: str, message_id: str, person: Person, server: Server) -> Response:
     house = server.workspace
-    await run_sync(house.conversations.message, person.user.id, conversation_id, message_id)
-    return json_answer(AnswerOf(answer=await house.answers.stop(message_id)))
+    before = await run_sync(house.conversations.message, person.user.id, conversation_id, message_id)
+    answer = await house.answers.stop(message_id)
+    if before.status == "generating" and answer.status == "stopped":
+        await run_sync(house.feedback.notice, person.principal, message_id, "abandoned")
+    return json_answer(AnswerOf(answer=answer))
 
 
 @router.get(

@@ -55,4 +55,5 @@ async def update_user(user_id: str, request: Request, house: House) -> Response:
 )
 async def delete_user(user_id: str, house: House) -> Response:
     await run_sync(house.accounts.delete_user, user_id)
+    await run_sync(house.feedback.withdraw_all, user_id)
     return Response(status_code=204)

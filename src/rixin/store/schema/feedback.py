@@ -63,7 +63,8 @@ class TrainingConsentRow(Base):
 class StoredCompletionRow(Base):
     """A completion of the API whose request said `store`, so that feedback can name it.
 
-    `request` has its messages and settings, `labels` is the API's `metadata`.
+    `request` has its messages and what the model was given, `response` is what the API answered, `answer` the text of
+    its first choice; `labels` is the API's `metadata`.
     """
 
     __tablename__ = "stored_completions"
@@ -74,8 +75,7 @@ class StoredCompletionRow(Base):
     model: Mapped[str]
     version_id: Mapped[str] = mapped_column(Identifier)
     request: Mapped[dict[str, object]] = mapped_column(JsonDocument)
+    response: Mapped[dict[str, object]] = mapped_column(JsonDocument)
     answer: Mapped[str]
-    finish_reason: Mapped[str | None]
-    usage: Mapped[dict[str, object] | None] = mapped_column(JsonDocument)
     labels: Mapped[dict[str, str]] = mapped_column(JsonDocument, default=dict)
-    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)

@@ -159,9 +159,8 @@ def upgrade() -> None:
         sa.Column("model", PlainText(), nullable=False),
         sa.Column("version_id", Identifier(), nullable=False),
         sa.Column("request", JsonDocument(), nullable=False),
+        sa.Column("response", JsonDocument(), nullable=False),
         sa.Column("answer", PlainText(), nullable=False),
-        sa.Column("finish_reason", PlainText(), nullable=True),
-        sa.Column("usage", JsonDocument(), nullable=True),
         sa.Column("labels", JsonDocument(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -169,6 +168,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stored_completions")),
     )
+    op.create_index(op.f("ix_stored_completions_created_at"), "stored_completions", ["created_at"], unique=False)
     op.create_index(
         op.f("ix_stored_completions_owner_id_created_at_id"),
         "stored_completions",
