@@ -19,6 +19,7 @@ from rixin.data.examples import (
     TaskExample,
     TextExample,
     Turn,
+    texts,
 )
 from rixin.data.lineage import Origin, Place, Sourced, Trace
 from rixin.data.problems import RowProblem
@@ -28,10 +29,12 @@ from rixin.data.render import Rendered, render_answers, render_chat, render_prom
 from rixin.data.rows import Format as FileFormat
 from rixin.data.shown import Piece, length_of, pieces_of, render_example
 from rixin.data.versions import DatasetVersion
+from rixin.data.windows import Windows
 from rixin.data.withdrawal import Withdrawal
 
 if TYPE_CHECKING:
     from rixin.data.checking import CheckReport, Lengths, check, language_of
+    from rixin.data.cleaning.cleaning import clean
     from rixin.data.splitting import Split, split
 
 # Imported when first asked for: they bring numpy, which the server's process does without.
@@ -40,6 +43,7 @@ _LATER = {
     "Lengths": "checking",
     "Split": "splitting",
     "check": "checking",
+    "clean": "cleaning.cleaning",
     "language_of": "checking",
     "split": "splitting",
 }
@@ -74,8 +78,10 @@ __all__ = [
     "TextExample",
     "Trace",
     "Turn",
+    "Windows",
     "Withdrawal",
     "check",
+    "clean",
     "dataset_catalogue",
     "language_of",
     "length_of",
@@ -89,6 +95,7 @@ __all__ = [
     "render_prompt",
     "render_text",
     "split",
+    "texts",
 ]
 
 

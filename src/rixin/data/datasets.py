@@ -33,6 +33,7 @@ from rixin.data.withdrawal import (
     Withdrawal,
     clear_origins,
     gone,
+    replacement,
     withdraw,
     withdrawn_lines,
 )
@@ -227,6 +228,15 @@ class Datasets:
             fix=f"There are: {', '.join(names) or 'none yet'}. `rixin data add` makes one.",
             param="dataset",
         )
+
+    def replacement(self, version: DatasetVersion) -> DatasetVersion:
+        """What is in the place of a version now: itself, unless it was withdrawn. Raises Withdrawn if nothing is."""
+        with self._database.read() as session:
+            row = _row(session, version.id)
+            last = replacement(session, row)
+            if last is None:
+                raise gone(session, row)
+            return version_of(_row(session, last), self.blobs)
 
     def open(self, version: DatasetVersion) -> Iterator[AnyExample]:
         """Its examples in their order, each with `name:line` as its source.

@@ -7,35 +7,66 @@ Rajaraman and Ullman, "Mining of Massive Datasets", chapter 3 (bands and rows).
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-NEAR = 0.7  # share of runs in common from which on two texts are nearly the same
-BANDS, ROWS = 16, 4  # at 0.7 a pair is missed once in 80 times, at 0.8 once in 5,000
-RUN = 3
 _CHUNK_CHARACTERS = 2_000_000
 _SEED = 20_240_229
 
 Words = NDArray[np.uint64]
+Signatures = NDArray[np.uint32]
 
 
-def near_duplicates(texts: Iterable[str]) -> NDArray[np.int64]:
+@dataclass(frozen=True)
+class Nearness:
+    """What is nearly the same: texts that have at least `share` of their runs of `run` words in common.
+
+    Only pairs that agree in all `rows` of one of `bands` are looked at.
+    """
+
+    share: float
+    bands: int
+    rows: int
+    run: int
+
+
+ALIKE = Nearness(0.7, 16, 4, 3)  # at 0.7 a pair is missed once in 80 times, at 0.8 once in 5,000
+
+
+def near_duplicates(texts: Iterable[str], how: Nearness = ALIKE) -> NDArray[np.int64]:
     """For each text the number of the first text of its group; a text unlike all others is its own group.
 
-    A group is what is near in a chain. The texts themselves are not kept: memory is 256 bytes a text and one chunk.
+    A group is what is near in a chain. The texts themselves are not kept: memory is 4 bytes times bands and rows (here
+    256 bytes) a text, and one chunk.
     """
-    made = [_signatures(chunk) for chunk in _chunks(texts)]
-    if not made:
-        return np.zeros(0, np.int64)
-    signatures = np.concatenate(made)
-    pairs = np.unique(np.concatenate([_candidates(signatures, band) for band in range(BANDS)]), axis=0)
-    near = np.empty(len(pairs), bool)
+    made = signatures(texts, how)
+    pairs = near_pairs(made, how)
+    return groups(len(made), pairs[likeness(made, pairs) >= how.share])
+
+
+def signatures(texts: Iterable[str], how: Nearness) -> Signatures:
+    """[texts, bands * rows]: what `near_pairs` and `likeness` work on."""
+    made = [_signatures(chunk, how) for chunk in _chunks(texts)]
+    return np.concatenate(made) if made else np.zeros((0, how.bands * how.rows), np.uint32)
+
+
+def near_pairs(made: Signatures, how: Nearness) -> NDArray[np.int64]:
+    """Pairs [N, 2] of texts, the earlier one first, that agree in a whole band; each group of such is connected."""
+    if not len(made):
+        return np.zeros((0, 2), np.int64)
+    return np.unique(np.concatenate([_candidates(made, band, how.rows) for band in range(how.bands)]), axis=0)
+
+
+def likeness(made: Signatures, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of each pair the share of runs that the texts have in common (Jaccard), as the signatures estimate it."""
+    found = np.empty(len(pairs), np.float64)
     for start in range(0, len(pairs), 1 << 16):
         left, right = pairs[start : start + (1 << 16)].T
-        near[start : start + (1 << 16)] = (signatures[left] == signatures[right]).mean(axis=1) >= NEAR
-    return groups(len(signatures), pairs[near])
+        found[start : start + (1 << 16)] = (made[left] == made[right]).mean(axis=1)
+    return found
 
 
 def groups(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -67,31 +98,32 @@ def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
         yield chunk
 
 
-def _signatures(texts: list[str]) -> NDArray[np.uint32]:
-    """[texts, BANDS * ROWS]: of each text the smallest of its runs' hashes, under as many hash functions."""
-    runs, first = _runs(texts)
+def _signatures(texts: list[str], how: Nearness) -> Signatures:
+    """[texts, bands * rows]: of each text the smallest of its runs' hashes, under as many hash functions."""
+    runs, first = _runs(texts, how.run)
+    size = how.bands * how.rows
     random = np.random.default_rng(_SEED)
-    factors = random.integers(1 << 62, size=BANDS * ROWS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-    offsets = random.integers(1 << 62, size=BANDS * ROWS, dtype=np.uint64)
-    signatures = np.empty((len(texts), BANDS * ROWS), np.uint32)
+    factors = random.integers(1 << 62, size=size, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    offsets = random.integers(1 << 62, size=size, dtype=np.uint64)
+    made = np.empty((len(texts), size), np.uint32)
     for at, (factor, offset) in enumerate(zip(factors, offsets, strict=True)):
         hashed = ((runs * factor + offset) >> np.uint64(32)).astype(np.uint32)
-        signatures[:, at] = np.minimum.reduceat(hashed, first)
-    return signatures
+        made[:, at] = np.minimum.reduceat(hashed, first)
+    return made
 
 
-def _runs(texts: list[str]) -> tuple[Words, NDArray[np.int64]]:
-    """Hashes of every run of RUN words, text after text, and where each text's begin. Each text has at least one."""
+def _runs(texts: list[str], run: int) -> tuple[Words, NDArray[np.int64]]:
+    """Hashes of every run of `run` words, text after text, and where each text's begin. Each text has at least one."""
     words, ends = _words(texts)
     begins = np.concatenate([[0], ends[:-1]])
     counts = ends - begins
     runs = words.copy()
-    for ahead in range(1, RUN):
+    for ahead in range(1, run):
         runs[: len(words) - ahead] = _mixed(runs[: len(words) - ahead]) + words[ahead:]
     kept = np.ones(len(words), bool)
-    last = np.arange(len(words)) >= np.repeat(ends - (RUN - 1), counts)
-    kept[last & (np.repeat(counts, counts) >= RUN)] = False  # a run ends within its own text
-    for text in np.flatnonzero(counts < RUN):  # too short for a run: the text as a whole is one
+    last = np.arange(len(words)) >= np.repeat(ends - (run - 1), counts)
+    kept[last & (np.repeat(counts, counts) >= run)] = False  # a run ends within its own text
+    for text in np.flatnonzero(counts < run):  # too short for a run: the text as a whole is one
         begin, end = begins[text], ends[text]
         whole = np.uint64(len(texts[text]))
         for word in words[begin:end]:
@@ -159,11 +191,11 @@ def _kinds() -> NDArray[np.uint8]:
     return kinds
 
 
-def _candidates(signatures: NDArray[np.uint32], band: int) -> NDArray[np.int64]:
+def _candidates(made: Signatures, band: int, rows: int) -> NDArray[np.int64]:
     """Pairs [N, 2] of texts that are the same in this band: each with the one before it and the first of its kind."""
-    rows = np.ascontiguousarray(signatures[:, band * ROWS : (band + 1) * ROWS])
-    keys = rows.view(np.uint64).reshape(len(rows), -1)
-    key = _mixed(keys[:, 0]) * np.uint64(31) + keys[:, 1]
+    key = np.zeros(len(made), np.uint64)
+    for column in range(band * rows, (band + 1) * rows):
+        key = _mixed(key * np.uint64(31) + made[:, column].astype(np.uint64))
     order = np.argsort(key, kind="stable")
     same = np.concatenate([[False], key[order][1:] == key[order][:-1]])
     heads = order[np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))]

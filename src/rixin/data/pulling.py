@@ -7,10 +7,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rixin.data.catalogue import DatasetEntry, archive_of, dataset_catalogue
-from rixin.data.datasets import Datasets, DatasetVersion
+from rixin.data.datasets import Datasets
 from rixin.data.examples import AnyExample
 from rixin.data.problems import RowProblem
 from rixin.data.reading import read_examples
+from rixin.data.versions import DatasetVersion
 from rixin.errors import MalformedData, NotFound
 from rixin.models import Progress, Reporter, full_disk_named, pull_archive, read_members
 

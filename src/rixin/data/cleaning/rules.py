@@ -37,24 +37,25 @@ class Repetition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of a text that has at least `from_units` words (of Chinese: characters): the share of its lines, or of its
     characters, that only repeat.
 
-    `lines` is the share of characters in lines that were there before. `top` is the share that the most frequent short
-    n-gram covers, and `repeated` what is in long n-grams that were there before. Sources: Rae et al., "Scaling Language
-    Models: … Gopher", https://arxiv.org/abs/2112.11446, table A1.
+    `lines` is the share of characters in lines (of Chinese: sentences) that were there before, `top` what the most
+    frequent n-gram of `top_size` covers, `repeated` what is in n-grams of `repeated_size` that were there before. The
+    limits are wider than Gopher's for pages of the web: to drop a person's correction costs more than to keep a dull
+    page. Source: Rae et al., https://arxiv.org/abs/2112.11446, table A1.
     """
 
     from_units: Count = 100
-    lines: Share = 0.3
+    lines: Share = 0.4
     top_size: Annotated[int, Meta(ge=1)] = 3
-    top: Share = 0.18
+    top: Share = 0.25
     repeated_size: Annotated[int, Meta(ge=2)] = 10
-    repeated: Share = 0.4
+    repeated: Share = 0.5
 
 
 def _chinese() -> Repetition:
-    """A Chinese character says about two thirds of a word: longer n-grams, and more room, since statutes and poems
-    repeat their terms.
+    """A Chinese character says about two thirds of a word: longer n-grams. Of 26,196 articles of law, which repeat
+    their terms, the most repetitive has 0.30 in one run of four, and 0.53 in runs of sixteen that were there before.
     """
-    return Repetition(from_units=200, top_size=4, top=0.3, repeated_size=16)
+    return Repetition(from_units=200, lines=0.4, top_size=4, top=0.35, repeated_size=16, repeated=0.6)
 
 
 class Duplicates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
