@@ -101,6 +101,18 @@ def test_it_gives_up_when_too_much_of_the_data_has_to_be_skipped() -> None:
     assert "13 of 65 batches had to be skipped" in verdict.reason
 
 
+def test_what_is_replayed_is_no_leap_among_what_was_learned_by_heart() -> None:
+    guard = Guard()
+    for step in range(200):
+        replayed = step % 5 == 4
+        assert guard.judge(step, 1.5 if replayed else 0.05, 1.0, mixed=int(replayed)) == Learn()
+    again = Guard()
+    again.restore(guard.state())
+    assert again.state() == guard.state()
+    assert isinstance(again.judge(200, 1.5, 1.0), Skip)
+    assert isinstance(again.judge(201, 9.0, 1.0, mixed=1), Skip)
+
+
 def test_a_restored_guard_judges_as_the_one_that_was_saved() -> None:
     """Also in the middle of a row of bad batches."""
     guard = guard_after(USUAL)

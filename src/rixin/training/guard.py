@@ -1,7 +1,7 @@
 """Whether a batch may be learnt from: no numbers that are none, no sudden leap of the loss."""
 
 import math
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -17,6 +17,7 @@ BACK = 8  # steps from the first of them back to weights that were good: a leap'
 SLOWER = 0.5
 ROLLBACKS = 4
 SHARE = 0.1  # of all batches, above which skipping them hides something
+_LOSSES = "losses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Guard:
 
     def __init__(self, interventions: Interventions | None = None) -> None:
         self.interventions = interventions or Interventions()
-        self._losses: deque[float] = deque(maxlen=MEMORY)
+        self._losses = _memory({})
         self._row: list[int] = []
 
     def known(self, step: int) -> str | None:
@@ -89,11 +90,15 @@ class Guard:
             self._row.append(step)
         return reason
 
-    def judge(self, step: int, loss: float, norm: float) -> Verdict:
-        """What to do with the batch of this step, given its mean loss and the norm of its gradient."""
-        reason = self._problem(loss, norm)
+    def judge(self, step: int, loss: float, norm: float, mixed: int = 0) -> Verdict:
+        """What to do with the batch of this step, given its mean loss and the norm of its gradient.
+
+        Its loss is compared with those of batches that were `mixed` alike: general text that is replayed among answers
+        which the model has learned by heart is no leap.
+        """
+        reason = self._problem(loss, norm, self._losses[mixed])
         if reason is None:
-            self._losses.append(loss)
+            self._losses[mixed].append(loss)
             self._row = []
             return Learn()
         self._row.append(step)
@@ -118,23 +123,33 @@ class Guard:
         made.slower.append(to)
         return RollBack(to, reason)
 
-    def _problem(self, loss: float, norm: float) -> str | None:
+    def _problem(self, loss: float, norm: float, before: Sequence[float]) -> str | None:
         if not math.isfinite(loss):
             return f"The loss is {loss}."
         if not math.isfinite(norm):
             return f"The gradient's norm is {norm}."
-        if len(self._losses) < ENOUGH:
+        if len(before) < ENOUGH:
             return None
-        usual = median(self._losses)
-        spread = 1.4826 * median(abs(one - usual) for one in self._losses)
-        limit = usual + max(LEAP * spread * (1 + DOUBT / len(self._losses)), LEAST_LEAP + 0.5 * abs(usual))
+        usual = median(before)
+        spread = 1.4826 * median(abs(one - usual) for one in before)
+        limit = usual + max(LEAP * spread * (1 + DOUBT / len(before)), LEAST_LEAP + 0.5 * abs(usual))
         return f"The loss leapt to {loss:.3g}; {usual:.3g} is usual." if loss > limit else None
 
     def state(self) -> dict[str, Sequence[float]]:
         """What the next verdict depends on, besides the interventions."""
-        return {"losses": list(self._losses), "row": list(self._row)}
+        of_mixed = {f"{_LOSSES}{mixed or ''}": list(losses) for mixed, losses in self._losses.items()}
+        return {**of_mixed, "row": list(self._row)}
 
     def restore(self, state: Mapping[str, Sequence[float]]) -> None:
         """Go on from a `state`."""
-        self._losses = deque(state["losses"], maxlen=MEMORY)
+        names = [name for name in state if name.startswith(_LOSSES)]
+        self._losses = _memory({int(name.removeprefix(_LOSSES) or 0): state[name] for name in names})
         self._row = [int(step) for step in state["row"]]
+
+
+def _memory(known: Mapping[int, Sequence[float]]) -> defaultdict[int, deque[float]]:
+    """The newest losses, by how their batches were mixed."""
+    memory: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=MEMORY))
+    for mixed, losses in known.items():
+        memory[mixed].extend(losses)
+    return memory

@@ -165,7 +165,7 @@ class _Loop:
         figures = {**batch.figures, **sums.over_all(self.world).means(batch.weight)}
         self.world.sum(self.optimizer.gradient)
         norm = self.optimizer.norm() / (batch.weight or 1.0)
-        match guard.judge(step, figures["loss"], norm) if batch.parts else None:
+        match guard.judge(step, figures["loss"], norm, batch.mixed) if batch.parts else None:
             case Skip(reason):
                 self.keeper.write_journal()
                 self._leave_out(reason)

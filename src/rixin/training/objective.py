@@ -18,13 +18,15 @@ class Batch(Generic[MicroBatch]):
     Each part is computed and differentiated alone; the weight (of tokens or of sequences) counts all of them, so that
     how a batch is cut into parts, or shared among processes, does not change its gradient. `tokens` go through the
     model. `figures` are of the batch itself, shown as they are: a GRPO batch knows its rewards. A batch without parts
-    teaches nothing (no GRPO group had better and worse answers): its step changes no weight.
+    teaches nothing (no GRPO group had better and worse answers): its step changes no weight. Only batches with the same
+    `mixed` (how many parts are of other data than the rest) have losses that can be compared.
     """
 
     parts: Sequence[MicroBatch]
     weight: float
     tokens: int
     figures: Mapping[str, float] = field(default_factory=dict)
+    mixed: int = 0
 
 
 @dataclass(frozen=True)

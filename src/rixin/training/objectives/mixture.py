@@ -1,5 +1,6 @@
 """What a model is taught, and general data mixed in so that it forgets less."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -31,7 +32,7 @@ class Mixture:
         general = self._replay_packs.take(replayed, until - replayed)
         parts = [pack([self._main[row] for row in rows]) for rows in own]
         parts += [pack([self._replay[row] for row in rows]) for rows in general]
-        return token_batch(parts)
+        return dataclasses.replace(token_batch(parts), mixed=len(general))
 
 
 def held_out_batch(trees: Sequence[Tree], pace: Pace) -> Batch[Pack]:
