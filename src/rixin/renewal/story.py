@@ -9,6 +9,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from rixin.models import CanaryOutcome
+from rixin.renewal.standing import Standing
+
 StepName = Literal[
     "collect", "clean", "annotate", "dataset", "train", "export", "evaluate", "gate", "canary", "promote"
 ]
@@ -54,12 +57,12 @@ class ComplaintExample(Struct, frozen=True, kw_only=True):
 
 
 class Complaints(Struct, frozen=True, kw_only=True):
-    """What people said about the answers that this Cycle looked at."""
+    """What people said about the answers that this Cycle looked at: `items` in all, of so many `people`."""
 
-    answers: int
-    up: int
-    down: int
-    corrected: int
+    items: int
+    liked: int
+    disliked: int
+    corrections: int
     preferences: int
     people: int
     reasons: tuple[ReasonCount, ...]
@@ -76,17 +79,32 @@ class DoubtedAccount(Struct, frozen=True, kw_only=True):
     p_value: float
 
 
-class Learned(Struct, frozen=True, kw_only=True):
-    """What the new Version was taught: rows by kind, what was left out and why, and whom the Cycle did not believe.
+class StoryDataset(Struct, frozen=True, kw_only=True):
+    """A Dataset that was learned from; `role` is `sft` (better answers) or `dpo` (pairs of a better and a worse one)."""
 
-    `dropped` are rows by the reason's id; `dataset_id` the Dataset that was trained on, None if it came to none.
+    role: str
+    version_id: str
+    name: str
+    rows: int
+
+
+class Learned(Struct, frozen=True, kw_only=True):
+    """What the new Version was taught, what was left out and why, and whom the Cycle did not believe.
+
+    `earlier` are older lessons repeated, `replay_share` the share of general material (the Dataset `replay`) mixed in,
+    both against forgetting. `held_out` are kept for the test and never learned. `dropped` counts rows by the reason's
+    id, `queued` those that wait for a person to look at them.
     """
 
     corrections: int
+    liked: int
     preferences: int
-    replay: int
-    synthetic: int
-    dataset_id: str | None
+    earlier: int
+    held_out: int
+    replay: str | None
+    replay_share: float
+    queued: int
+    datasets: tuple[StoryDataset, ...]
     dropped: tuple[ReasonCount, ...]
     doubted: tuple[DoubtedAccount, ...]
 
@@ -94,8 +112,9 @@ class Learned(Struct, frozen=True, kw_only=True):
 class ScoreChange(Struct, frozen=True, kw_only=True):
     """One metric of one task before and after, on the same items: shares from 0 to 1, or the metric's own unit.
 
-    `difference` is after − before, higher is better, with its two-sided 95% interval and the exact one-sided p-value.
-    `passed` is what the Gate said of it; None where the Gate does not ask for it.
+    `difference` is after − before, and higher is better, also where `higher_is_better` is false and `before` and
+    `after` are shown as they are; with its two-sided 95% interval and the exact one-sided p-value, None where not
+    known. `role` is the task's: what had to get better, what had to hold, or what is only shown.
     """
 
     suite: str
@@ -106,19 +125,20 @@ class ScoreChange(Struct, frozen=True, kw_only=True):
     before: float
     after: float
     difference: float
-    low: float
-    high: float
-    p_better: float
+    low: float | None
+    high: float | None
+    p_better: float | None
     items: int
     gained: int
     lost: int
-    passed: bool | None
     higher_is_better: bool
 
 
-class GateLine(Struct, frozen=True, kw_only=True):
-    """One check of the Gate."""
+class StoryCheck(Struct, frozen=True, kw_only=True):
+    """One check of the Gate, on `name` of a suite."""
 
+    suite: str
+    name: str
     kind: Literal["primary", "guard", "floor"]
     passed: bool
     said: str
@@ -131,19 +151,7 @@ class StoryGate(Struct, frozen=True, kw_only=True):
     promote: bool
     said: str
     said_zh: str
-    checks: tuple[GateLine, ...]
-
-
-class StoryArm(Struct, frozen=True, kw_only=True):
-    """One side of the canary: answers given, those that people said something of, and the mean score of these, 0…1."""
-
-    version_id: str
-    answers: int
-    judged: int
-    score: float | None
-    failed: int
-    first_token_ms: float | None
-    tokens_per_second: float | None
+    checks: tuple[StoryCheck, ...]
 
 
 class StoryCanary(Struct, frozen=True, kw_only=True):
@@ -153,16 +161,16 @@ class StoryCanary(Struct, frozen=True, kw_only=True):
     share: float
     started_at: datetime
     ended_at: datetime | None
-    outcome: Literal["promoted", "rolled_back", "ended"] | None
+    outcome: CanaryOutcome | None
     said: str
     said_zh: str
-    before: StoryArm
-    after: StoryArm
+    standing: Standing | None
 
 
 class StoryCost(Struct, frozen=True, kw_only=True):
-    """What the Cycle took. `seconds` of the clock in its steps; `price` is None where no core-hour has a price.
+    """What the Cycle took: `seconds` of the clock in its steps; `price` is None where no core-hour has a price.
 
+    Core-hours of the training are as they were accounted, the other steps count with the cores that they may use.
     Energy is an estimate: core-hours times the watts of a busy core in the settings.
     """
 
