@@ -9,6 +9,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from rixin.cli.data import plain
+from rixin.cli.library_tune import said, tune
 from rixin.cli.progress import ProgressLine
 from rixin.cli.tables import print_json, print_table
 from rixin.errors import InvalidRequest, NotFound
@@ -17,6 +18,7 @@ from rixin.models import catalogue, install
 from rixin.workspace import Workspace, open_workspace
 
 app = App(name="library", help="Make, fill, search and share Libraries of documents.")
+app.command(tune)
 
 SHOWN_TEXT = 240
 
@@ -180,6 +182,8 @@ def show(name: str, *, as_json: Annotated[bool, Parameter("--json")] = False) ->
     print(f"Read by: {library.visibility}{''.join(f', {one}' for one in readers)}")
     for source in library.sources:
         print(f"Source: {source}{' (watched)' * (source in library.watched)}")
+    if library.lesson is not None:
+        print(f"Tuned: {said(library.lesson)}")
     print_table(
         ("DOCUMENT", "TITLE", "CHUNKS", "LOCATION", "ERROR"),
         [(one.id, one.title, f"{one.chunks:,}", one.location, one.error or "-") for one in documents],

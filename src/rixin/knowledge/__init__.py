@@ -8,9 +8,12 @@ if TYPE_CHECKING:
     from rixin.knowledge.embedding import AliasEmbedder, Embedder
     from rixin.knowledge.ingest import Ingested, IngestProgress
     from rixin.knowledge.libraries import Libraries, Library, LibraryDocument, LibraryVersion, Visibility
+    from rixin.knowledge.projection import Lesson
+    from rixin.knowledge.questions import PlacedQuestion, read_questions
     from rixin.knowledge.rights import MACHINE, Reader
     from rixin.knowledge.search import Found, Hit
     from rixin.knowledge.sources import fingerprint
+    from rixin.knowledge.tuning import Tuned
 
 # Imported when first asked for: a process that reads one document needs no database, and starts four times faster.
 _LATER = {
@@ -24,13 +27,17 @@ _LATER = {
     "Hit": "search",
     "IngestProgress": "ingest",
     "Ingested": "ingest",
+    "Lesson": "projection",
     "Libraries": "libraries",
     "Library": "libraries",
     "LibraryDocument": "libraries",
     "LibraryVersion": "libraries",
+    "PlacedQuestion": "questions",
     "Reader": "rights",
+    "Tuned": "tuning",
     "Visibility": "libraries",
     "fingerprint": "sources",
+    "read_questions": "questions",
 }
 
 __all__ = [
@@ -44,13 +51,17 @@ __all__ = [
     "Hit",
     "IngestProgress",
     "Ingested",
+    "Lesson",
     "Libraries",
     "Library",
     "LibraryDocument",
     "LibraryVersion",
+    "PlacedQuestion",
     "Reader",
+    "Tuned",
     "Visibility",
     "fingerprint",
+    "read_questions",
 ]
 
 

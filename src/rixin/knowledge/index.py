@@ -15,8 +15,9 @@ import msgspec
 from rixin.errors import StoreUnavailable
 from rixin.knowledge.chunking import unlabelled
 from rixin.knowledge.documents import Chunk, Document
-from rixin.knowledge.lance import delete, has_old, keep_tags, names, one_of, tidy, values
+from rixin.knowledge.lance import IDS_AT_ONCE, delete, has_old, keep_tags, names, one_of, tidy, values
 from rixin.knowledge.matrix import Matrices
+from rixin.knowledge.projection import Projection
 from rixin.knowledge.ranking import clause
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Centres:
 
     passages: bytes | None = None
     questions: bytes | None = None
+    # A Projection as it is kept: what becomes of a question's vector after that.
+    projection: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class Index:
     ) -> tuple[Candidate, ...]:
         """The nearest of those chunks, `depth` at most: of a chunk whose parts are near too, the nearest part."""
         table = await self.at(place)
-        return await self._nearest(place, table, _centred(vector, centres.questions)[0][0], _condition(filters), depth)
+        return await self._nearest(place, table, asked(vector, centres)[0], _condition(filters), depth)
 
     async def _nearest(
         self, place: Place, table: "AsyncTable", vector: "NDArray[np.float32]", wanted: str | None, depth: int
@@ -181,6 +184,38 @@ class Index:
             )
             for row, cosine in zip(found.select(_SHOWN).to_pylist(), cosines, strict=True)
         }
+
+    async def chunks(
+        self, place: Place, document_ids: Sequence[str] | None, filters: Mapping[str, str]
+    ) -> list[tuple[str, str, int]]:
+        """Chunk id, document id and row of every vector of these documents (None takes all) that `filters` let pass."""
+        table, wanted = await self.at(place), _condition(filters)
+        if document_ids is None:
+            conditions = [wanted]
+        else:
+            some = (document_ids[at : at + IDS_AT_ONCE] for at in range(0, len(document_ids), IDS_AT_ONCE))
+            conditions = [" AND ".join(filter(None, (one_of("document_id", ids), wanted))) for ids in some]
+        found: list[tuple[str, str, int]] = []
+        for condition in conditions:
+            query = table.query().select(["chunk_id", "document_id"]).with_row_id()
+            rows = await (query.where(condition) if condition else query).to_arrow()
+            found += zip(*(rows[name].to_pylist() for name in ("chunk_id", "document_id", "_rowid")), strict=True)
+        return found
+
+    async def vectors(self, place: Place, rows: Sequence[int]) -> "NDArray[np.float32]":
+        """[rows, dimensions] of length 1, in the order of `rows` (each once), as they are compared."""
+        import numpy as np
+
+        table = await self.at(place)
+        found = await table.take_row_ids(list(rows)).select(["vector"]).with_row_id().to_arrow()
+        made: NDArray[np.float32] = found["vector"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
+        order = np.argsort(found["_rowid"].to_numpy())
+        return made[order[np.argsort(np.argsort(np.asarray(rows, np.uint64)))]]
+
+    async def keep(self, place: Place, tag: str) -> None:
+        """Let this state stay under one more tag."""
+        table = await (await self._connected()).open_table(place.table)
+        await _tagged(table, tag, place.version)
 
     async def begin(self, table: str, dimensions: int, centres: Centres, beside: str) -> "Writing":
         """Open the table to write to it, making it and that of the documents if they are not there.
@@ -318,11 +353,7 @@ class Writing:
             if much or await has_old(self._chunks):
                 await tidy(self._chunks)
         version = await self._chunks.version()
-        tags = await self._chunks.tags.list()
-        if tag in tags:  # of an ingest that was killed after this
-            await self._chunks.tags.update(tag, version)
-        else:
-            await self._chunks.tags.create(tag, version)
+        await _tagged(self._chunks, tag, version)
         return State(self._chunks.name, version, await self._chunks.count_rows("first = true"), self._centres)
 
     async def _recentre(self, ask: Ask) -> None:
@@ -366,6 +397,19 @@ class Writing:
             await moved.add(made)
         self._chunks = moved
         return clauses
+
+
+async def _tagged(table: "AsyncTable", tag: str, version: int) -> None:
+    if tag in await table.tags.list():  # of a process that was killed after this
+        await table.tags.update(tag, version)
+    else:
+        await table.tags.create(tag, version)
+
+
+def asked(vectors: bytes, centres: Centres, count: int = 1) -> "NDArray[np.float32]":
+    """Questions' vectors [count, dimensions] as they are compared with those of passages."""
+    rows = _centred(vectors, centres.questions, count)[0]
+    return rows if centres.projection is None else Projection.unpacked(centres.projection).of(rows)
 
 
 def _centred(vectors: bytes, centre: bytes | None, count: int = 1) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":

@@ -327,7 +327,7 @@ class Ingest:
 
     async def _finish(self, writing: Writing) -> None:
         state = await writing.finish(f"v{self._number}", self._ask)
-        await asyncio.to_thread(_sync, self._index.folder)
+        await asyncio.to_thread(synced, self._index.folder)
         await asyncio.to_thread(self._published, state)
         await self._index.keep_only(*await asyncio.to_thread(self._kept))
 
@@ -338,6 +338,9 @@ class Ingest:
             read = select(func.count()).where(
                 rows.library_id == self._library_id, rows.removed_in.is_(None), rows.error.is_(None)
             )
+            before = latest_version(session, self._library_id)
+            # What was learned of questions is about this embedder's vectors.
+            learned = before.question_projection if before and before.embedder == self._version else None
             session.add(
                 LibraryVersionRow(
                     library_id=self._library_id,
@@ -350,6 +353,7 @@ class Ingest:
                     chunks=state.chunks,
                     centre=state.centres.passages,
                     question_centre=state.centres.questions,
+                    question_projection=learned,
                 )
             )
 
@@ -408,7 +412,7 @@ async def _following(batches: AsyncGenerator[_Batch]) -> _Batch | None:
     return await anext(batches, None)
 
 
-def _sync(folder: Path) -> None:
+def synced(folder: Path) -> None:
     """Bring every file of the index to the disk, so that a version is never known without them."""
     for place, _, files in os.walk(folder):
         for name in [*files, "."]:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -22,6 +22,8 @@ from rixin.knowledge.index import Centres, Index, Place
 from rixin.knowledge.ingest import Feed, Ingest, Ingested, IngestProgress, latest_version
 from rixin.knowledge.matrix import Matrices
 from rixin.knowledge.origins import add_origins, feeds_of, origins, remove_origin
+from rixin.knowledge.projection import Lesson, lesson_of
+from rixin.knowledge.questions import PlacedQuestion
 from rixin.knowledge.rights import MACHINE, Reader, may_change, readable
 from rixin.knowledge.search import Found, Shelf, search
 from rixin.knowledge.sources import given
@@ -36,6 +38,9 @@ from rixin.store import (
     new_id,
 )
 
+if TYPE_CHECKING:
+    from rixin.knowledge.tuning import PValue, Tuned
+
 Visibility = Literal["everyone", "named"]
 MOST_HITS = 200
 
@@ -47,6 +52,7 @@ class Library:
     """`version` is the newest finished ingest, 0 before the first; `documents` and `chunks` are those in it.
 
     `sources` are all places that its documents come from, `watched` those of them that a running server looks at.
+    `lesson` is how it was tuned, if it was.
     """
 
     id: str
@@ -62,6 +68,7 @@ class Library:
     sources: tuple[str, ...]
     watched: tuple[str, ...]
     filters: dict[str, str]
+    lesson: Lesson | None
     created_at: datetime
     ingested_at: datetime | None
 
@@ -279,6 +286,38 @@ class Libraries:
                     session.add_all(there)
             return await self._ingest(row, report).run([Feed(there[0].id, given(documents))])
 
+    async def tune(
+        self, name: str, questions: Iterable[PlacedQuestion], p_value: "PValue", *, actor: Reader = MACHINE
+    ) -> "Tuned":
+        """Learn from questions whose places are known how this Library is asked; kept only if others are found better.
+
+        Raises NotFound, PermissionDenied, Conflict (it is being ingested), InvalidRequest (too few questions), and what
+        the embedder raises.
+        """
+        from rixin.knowledge.tuning import Tuning
+
+        with self._database.read() as session:
+            row = self._changeable(session, name, actor)
+        async with self._writing(row):
+            tuning = Tuning(self._database, row.id, self._index(row.id), self._embedder, row.filters or {})
+            return await tuning.run(questions, p_value)
+
+    async def untune(self, name: str, *, actor: Reader = MACHINE) -> int:
+        """Make a version that searches as if it had never been tuned, and give its number.
+
+        Raises NotFound, PermissionDenied, Conflict, InvalidRequest if it is not tuned.
+        """
+        from rixin.knowledge.tuning import publish
+
+        with self._database.read() as session:
+            row = self._changeable(session, name, actor)
+        async with self._writing(row):
+            with self._database.read() as session:
+                latest = latest_version(session, row.id)
+            if latest is None or latest.question_projection is None:
+                raise InvalidRequest(f"The Library {name!r} is not tuned.")
+            return await publish(self._database, row.id, self._index(row.id), latest, None)
+
     def documents(self, name: str, reader: Reader, *, as_of: int | None = None) -> tuple[LibraryDocument, ...]:
         """What the Library has, by location, with what could not be read. Raises NotFound."""
         table = LibraryDocumentRow
@@ -354,7 +393,7 @@ class Libraries:
                 Place(found.table_name, found.table_version),
                 found.number,
                 found.embedder,
-                Centres(found.centre, found.question_centre),
+                Centres(found.centre, found.question_centre, found.question_projection),
                 row.filters or {},
             )
             for row, found in versions
@@ -433,6 +472,7 @@ class Libraries:
             sources=tuple(location for location, _ in places),
             watched=tuple(location for location, watched in places if watched),
             filters=row.filters or {},
+            lesson=lesson_of(latest.question_projection) if latest and latest.question_projection else None,
             created_at=row.created_at,
             ingested_at=latest.created_at if latest else None,
         )
@@ -461,7 +501,7 @@ class Libraries:
             lock.acquire(timeout=0)
         except Timeout:
             raise Conflict(
-                f"The Library {name!r} is being ingested by somebody else.", fix="Try again when that is done."
+                f"The Library {name!r} is being ingested or tuned by somebody else.", fix="Try again when that is done."
             ) from None
         try:
             yield

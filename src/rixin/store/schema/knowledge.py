@@ -97,7 +97,8 @@ class LibraryVersionRow(Base):
     """A finished ingest: which state (`table_version`) of which table of the index is searched.
 
     `embedder` is the model Version that made the vectors, `method` how documents were cut and terms made. `centre` is
-    what was taken from every vector (float32, little-endian), `question_centre` what is taken from a question's.
+    what was taken from every vector (float32, little-endian), `question_centre` what is taken from a question's,
+    `question_projection` what then becomes of it (`knowledge.projection`).
     """
 
     __tablename__ = "library_versions"
@@ -114,4 +115,5 @@ class LibraryVersionRow(Base):
     chunks: Mapped[int]
     centre: Mapped[bytes | None]
     question_centre: Mapped[bytes | None]
+    question_projection: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -257,3 +257,4 @@ def upgrade() -> None:
     op.add_column("dataset_versions", sa.Column("withdrawn_at", UtcDateTime(), nullable=True))
     op.add_column("dataset_versions", sa.Column("replaced_by", Identifier(), nullable=True))
     op.add_column("dataset_versions", sa.Column("cleaning", JsonDocument(), nullable=True))
+    op.add_column("library_versions", sa.Column("question_projection", sa.LargeBinary(), nullable=True))
