@@ -19,6 +19,8 @@ StepState = Literal["waiting", "running", "done", "skipped", "failed"]
 CycleStatus = Literal["queued", "running", "paused", "finished", "failed", "cancelled"]
 CycleOutcome = Literal["promoted", "kept", "nothing", "rolled_back"]
 Role = Literal["primary", "guard", "floor", "shown"]
+CheckKind = Literal["primary", "guard", "floor"]
+StoryRole = Literal["before", "after"]
 
 
 class Sentence(Struct, frozen=True, kw_only=True):
@@ -80,7 +82,7 @@ class DoubtedAccount(Struct, frozen=True, kw_only=True):
 
 
 class StoryDataset(Struct, frozen=True, kw_only=True):
-    """A Dataset that was learned from; `role` is `sft` (better answers) or `dpo` (pairs of a better and a worse one)."""
+    """A Dataset that was learned from; `role` is `sft` (good answers) or `dpo` (pairs of a better and a worse one)."""
 
     role: str
     version_id: str
@@ -139,7 +141,7 @@ class StoryCheck(Struct, frozen=True, kw_only=True):
 
     suite: str
     name: str
-    kind: Literal["primary", "guard", "floor"]
+    kind: CheckKind
     passed: bool
     said: str
     said_zh: str
@@ -181,13 +183,14 @@ class StoryCost(Struct, frozen=True, kw_only=True):
 
 
 class StoryVersion(Struct, frozen=True, kw_only=True):
-    """A Version of this story; `current` is the one that the alias means now."""
+    """A Version of this story; `current`: the alias means it now, `there`: it has not been removed since."""
 
-    role: Literal["before", "after"]
+    role: StoryRole
     id: str
     model: str
     title: str
     current: bool
+    there: bool
     report_ids: tuple[str, ...] = ()
 
 
@@ -210,7 +213,7 @@ class Story(Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     finished_at: datetime | None
     headline: Sentence
-    summary: tuple[Sentence, ...]
+    summary: tuple[Sentence, ...] = ()
     steps: tuple[StoryStep, ...]
     complaints: Complaints | None
     learned: Learned | None
@@ -219,4 +222,4 @@ class Story(Struct, frozen=True, kw_only=True):
     canary: StoryCanary | None
     cost: StoryCost
     versions: tuple[StoryVersion, ...]
-    next: tuple[Sentence, ...]
+    next: tuple[Sentence, ...] = ()
