@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from rixin.evaluation.asker import Answered, Asker
 from rixin.evaluation.importer import import_questions
+from rixin.evaluation.page import page_policy, page_theme
 from rixin.evaluation.presentation import (
     Presentation,
     present_comparison,
@@ -78,6 +79,8 @@ __all__ = [
     "judgements",
     "kinship",
     "measure_gap",
+    "page_policy",
+    "page_theme",
     "pair_up",
     "parse_gate",
     "present_comparison",

@@ -5,16 +5,15 @@ page's policy allows its own script and style (by hash) and nothing else, so eve
 """
 
 import base64
-import hashlib
 import html
 import re
 import zlib
 from collections.abc import Callable
-from importlib.resources import files
 
 import msgspec
 
 from rixin.evaluation.packed import pack_samples
+from rixin.evaluation.page import page_asset, page_policy, page_theme
 from rixin.evaluation.presentation import Presentation
 
 # 10,000 samples have to stay under 5 MB; reports of more samples may grow in proportion.
@@ -27,13 +26,13 @@ SCRIPTS = ("words.js", "parts.js", "unpack.js", "scores.js", "samples.js", "repo
 
 def to_html(presentation: Presentation) -> str:
     """The whole file. Texts are cut in their middle, and the page says so, where it would otherwise be too large."""
-    script = "\n".join(_asset(name) for name in SCRIPTS)
-    style = _asset("report.css")
+    script = "\n".join(page_asset(name) for name in SCRIPTS)
+    style = page_theme() + page_asset("report.css")
     samples = sum(map(len, presentation.samples))
     room = max(LIMIT_BYTES, samples * LIMIT_BYTES_PER_SAMPLE) - len(script) - len(style)
     packed, cut = _packed(presentation, room)
     values = {
-        "policy": html.escape(_policy(script, style)),
+        "policy": html.escape(page_policy(style, script)),
         "title": html.escape(presentation.title),
         "style": style,
         "facts": _inert(_facts(presentation, cut)),
@@ -41,7 +40,7 @@ def to_html(presentation: Presentation) -> str:
         "script": script,
     }
     # In one pass: what is put in is not looked at again.
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: values[place[1]], _asset("report.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: values[place[1]], page_asset("report.html"))
 
 
 def _packed(presentation: Presentation, room: int) -> tuple[str, int]:
@@ -101,23 +100,3 @@ def _facts(presentation: Presentation, cut: int) -> bytes:
 def _inert(content: bytes) -> str:
     """JSON that can end no script element and begin no comment."""
     return content.decode().replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _policy(script: str, style: str) -> str:
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {_hash(script)}",
-            f"style-src {_hash(style)}",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
-
-
-def _hash(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
-
-
-def _asset(name: str) -> str:
-    return files("rixin.evaluation").joinpath("pages", name).read_text("utf-8")
