@@ -1,5 +1,6 @@
 """A Workspace in which people gave feedback, and Cycles of seconds."""
 
+import random
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,18 +12,16 @@ from rixin.models import Registry
 from rixin.renewal import Cycle, RenewalPlan, plan_of
 from rixin.renewal.answered import document_of
 from rixin.renewal.opinions import Context
+from rixin.settings import Settings
 from rixin.store import FeedbackRow, TrainingConsentRow, UserRow, new_id
 from rixin.workspace import Workspace
 from tiny_runs import make_tiny_home, wait_until
 
 OPEN = "We open at nine."
-LIKED = "ok"
 
 
 def make_cycle_home(home: Path, scratch: Path) -> None:
     """A RIXIN_HOME whose `chat` is the model `tiny`, with people who agreed to be learned from."""
-    from rixin.settings import Settings
-
     make_tiny_home(home, scratch)
     with Workspace(Settings.model_validate({"home": home})) as workspace:
         workspace.models.set_alias("chat", "tiny")
@@ -50,10 +49,11 @@ def correct(
 ) -> None:
     """People ask so many different questions, and correct every answer in the same way."""
     names = sorted(people)
+    draw = random.Random(first)
     version = pointed(workspace.models)
     with workspace.database.write() as session:
         for number in range(first, first + count):
-            asked = f"Door {number}?"
+            asked = f"{number} " + "".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=12)) + "?"
             context = Context(
                 question=asked, answer="no", written="no", messages=(Message(role="user", content=asked),)
             )
@@ -66,6 +66,7 @@ def correct(
                     message_id=f"m_{number}",
                     model="chat",
                     version_id=version,
+                    other_message_id="",
                     rating=-1,
                     reasons=["wrong"],
                     correction=correction,

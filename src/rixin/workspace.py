@@ -47,6 +47,7 @@ class Workspace:
         self.datasets = Datasets(self.database, settings.home)
         self.annotations = Annotations(self.database, self.datasets, settings.home)
         self.runs = Runs(self.database, settings, self.models)
+        self.datasets.on_withdrawal.append(self.runs.forget_rows)
         self.evaluations = Evaluations(self.database, self.models, self.datasets)
         self.keys = Keys(self.database)
         self.accounts = Accounts(self.database, self.keys)
@@ -60,7 +61,15 @@ class Workspace:
         self.tool_audit = ToolAudit(self.database)
         self.consents = Consents()
         self.cycles = Cycles(
-            self.database, settings, self.models, self.datasets, self.runs, self.evaluations, self.feedback
+            self.database,
+            settings,
+            self.models,
+            self.datasets,
+            self.runs,
+            self.evaluations,
+            self.feedback,
+            self.canaries,
+            self.annotations,
         )
         self._tools: Toolbox | None = None
         self._tools_lock = threading.Lock()

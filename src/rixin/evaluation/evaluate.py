@@ -48,6 +48,10 @@ class Material(Struct, frozen=True, kw_only=True):
         for name, row in zip(self.names, self.rows, strict=True):
             yield f"{self.spec.name}/{name}", tuple(value for value in row.values() if isinstance(value, str))
 
+    def read(self, row: Row, name: str) -> str:
+        """What of the row a model is given: the prompt, or where there is none what it has to continue with."""
+        return fill(self.spec.prompt or self.spec.target, row, f"{self.spec.name}/{name}")
+
     def question(self, row: Row, name: str) -> str:
         """What the row asks, with the task's system message before it."""
         asked = fill(self.spec.prompt, row, f"{self.spec.name}/{name}")

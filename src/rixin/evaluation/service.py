@@ -168,6 +168,18 @@ class Evaluations:
             for name, row in zip(material.names, material.rows, strict=True)
         }
 
+    def asked(self, suite: Suite, report: Reporter = lambda _: None) -> dict[str, str]:
+        """What each item of any kind gives a model to read, by `task/item`: what must not be learned."""
+        require_lm_eval()
+        from rixin.evaluation.evaluate import load
+
+        return {
+            f"{material.spec.name}/{name}": text
+            for material in load(suite, lambda spec: self._fetched(spec, report))
+            for name, row in zip(material.names, material.rows, strict=True)
+            if (text := material.read(row, name)).strip()
+        }
+
     def contamination(self, suite: Suite, version: Version, report: Reporter) -> "tuple[list[Finding], list[str], int]":
         """What of the suite lies in what the Version learned from, what could not be searched, and how many items."""
         from rixin.evaluation.contamination import contamination

@@ -3,6 +3,8 @@
 from rixin.renewal.agreement import Agreement, TrainingConsent
 from rixin.renewal.canary import Canaries, Canary
 from rixin.renewal.completions import Completions, StoredCompletion, StoredRequest
+from rixin.renewal.cycle import Cycle, CycleStep
+from rixin.renewal.cycles import Cycles
 from rixin.renewal.feedback import FeedbackService, Said
 from rixin.renewal.opinions import (
     Choice,
@@ -14,29 +16,38 @@ from rixin.renewal.opinions import (
     Signal,
     VersionFeedback,
 )
+from rixin.renewal.plan import RenewalPlan, plan_of, read_plan
 from rixin.renewal.standing import CanaryRules, Standing
+from rixin.renewal.steps.values import STEPS
 from rixin.renewal.withdrawing import Withdrawing, Withdrawn
 
 __all__ = [
+    "STEPS",
     "Agreement",
     "Canaries",
     "Canary",
     "CanaryRules",
     "Choice",
     "Completions",
+    "Cycle",
+    "CycleStep",
+    "Cycles",
     "Feedback",
     "FeedbackItem",
     "FeedbackPage",
     "FeedbackService",
     "Rating",
     "Reason",
+    "RenewalPlan",
     "Said",
     "Signal",
+    "Standing",
     "StoredCompletion",
     "StoredRequest",
-    "Standing",
     "TrainingConsent",
     "VersionFeedback",
     "Withdrawing",
     "Withdrawn",
+    "plan_of",
+    "read_plan",
 ]

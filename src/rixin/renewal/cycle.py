@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from rixin.errors import Conflict, ModelNotFound, NotFound
 from rixin.renewal.plan import RenewalPlan
 from rixin.renewal.steps.values import STEPS
-from rixin.store import AliasRow, CycleRow, CycleStepRow, Database, now
+from rixin.store import AliasRow, CycleRow, CycleStepRow, Database, UserRow, now
 
 Status = Literal["queued", "running", "paused", "finished", "failed", "cancelled"]
 Outcome = Literal["promoted", "kept", "nothing", "rolled_back"]
@@ -148,6 +148,18 @@ class CycleTable:
             row.made = msgspec.to_builtins(made)
             return made
 
+    def wanted(self, cycle_id: str) -> str | None:
+        """What somebody asked of it."""
+        with self.database.read() as session:
+            return session.scalar(select(CycleRow.wanted).where(CycleRow.id == cycle_id))
+
+    def note_seconds(self, cycle_id: str, step: str, seconds: float) -> None:
+        """What a step took so far."""
+        with self.database.write() as session:
+            row = session.get(CycleStepRow, (cycle_id, step))
+            if row is not None:
+                row.seconds = seconds
+
     def pointed(self, alias: str) -> str:
         """The id of the Version that most of an alias's questions go to. Raises ModelNotFound."""
         with self.database.read() as session:
@@ -157,6 +169,12 @@ class CycleTable:
                 f"There is no alias {alias!r}.", fix="`rixin models alias NAME MODEL` makes one.", param="alias"
             )
         return row.version_id
+
+    def names_of(self, people: Sequence[str]) -> list[str]:
+        """The names of accounts; the id of one that is gone."""
+        with self.database.read() as session:
+            names = dict(session.execute(select(UserRow.id, UserRow.name).where(UserRow.id.in_(people))).all())
+        return [names.get(one, one) for one in people]
 
     def watermark(self, alias: str) -> datetime | None:
         """Until when feedback was taken by a Cycle of this alias that came as far as a decision; None before any."""

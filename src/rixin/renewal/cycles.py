@@ -9,12 +9,15 @@ from anyio.from_thread import BlockingPortal
 
 from rixin.compute import ExecutorLock, Work, executing
 from rixin.data import Datasets
+from rixin.data.annotation import Annotations
 from rixin.engines import EnginePool
 from rixin.errors import Conflict, InvalidRequest, RixinError
 from rixin.evaluation import Evaluations, require_lm_eval
 from rixin.models import Registry, Version
+from rixin.renewal.canary import Canaries
 from rixin.renewal.cycle import Cycle, CycleTable, Status
 from rixin.renewal.plan import RenewalPlan, read_plan
+from rixin.renewal.rewrites import Rewrites
 from rixin.renewal.steps.turn import Bench, House, Learnable
 from rixin.renewal.steps.values import STEPS
 from rixin.settings import Settings
@@ -34,10 +37,13 @@ class Cycles:
         runs: Runs,
         evaluations: Evaluations,
         feedback: Learnable,
+        canaries: Canaries,
+        annotations: Annotations,
     ) -> None:
         self._settings = settings
         self._table = CycleTable(database, settings.home)
-        self._house = House(self._table, settings, models, datasets, runs, evaluations, feedback)
+        rewrites = Rewrites(database, datasets, annotations)
+        self._house = House(self._table, settings, models, datasets, runs, evaluations, feedback, canaries, rewrites)
 
     def plan(self, alias: str | None = None) -> RenewalPlan:
         """What `renewal.toml` says, for this alias if one is named. Raises InvalidRequest."""

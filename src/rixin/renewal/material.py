@@ -3,8 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from rixin.data import AnyExample, ChatExample, PreferenceExample, Turn
-from rixin.data.lineage import Sourced
+from rixin.data import AnyExample, ChatExample, PreferenceExample, Sourced, Turn
 from rixin.renewal.opinions import FeedbackItem
 
 
@@ -32,7 +31,7 @@ def chats(items: Iterable[FeedbackItem]) -> list[Sourced]:
     for item in items:
         answer = better_answer(item)
         if answer is not None:
-            turns = (*_read(item), Turn(role="assistant", content=item.opening + answer))
+            turns = (*read_turns(item), Turn(role="assistant", content=item.opening + answer))
             rows.append(_sourced(item, ChatExample(messages=turns, tools=item.tools)))
     return rows
 
@@ -44,7 +43,9 @@ def pairs(items: Iterable[FeedbackItem]) -> list[Sourced]:
         both = better_and_worse(item)
         if both is not None:
             chosen, rejected = (Turn(role="assistant", content=item.opening + text) for text in both)
-            example = PreferenceExample(prompt=_read(item), chosen=(chosen,), rejected=(rejected,), tools=item.tools)
+            example = PreferenceExample(
+                prompt=read_turns(item), chosen=(chosen,), rejected=(rejected,), tools=item.tools
+            )
             rows.append(_sourced(item, example))
     return rows
 
@@ -94,7 +95,8 @@ def drawn(items: Sequence[FeedbackItem], count: int, *, seed: str) -> list[Feedb
     return [item for item in items if item.id in chosen]
 
 
-def _read(item: FeedbackItem) -> tuple[Turn, ...]:
+def read_turns(item: FeedbackItem) -> tuple[Turn, ...]:
+    """What the model was given; none of it is learned."""
     return tuple(
         Turn(
             role=one.role,

@@ -42,12 +42,13 @@ class Training(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Canary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The share of conversations that the new version answers at first, and when that is enough.
 
-    It is decided after `answers` of each version at least, and after `hours` at the latest. `share` 0: no canary.
+    It is promoted after `least` judged conversations of each version at the earliest; after `hours` the old version
+    stays. `share` 0: no canary.
     """
 
     share: Share = 0.0
-    answers: Annotated[int, Meta(ge=1)] = 50
-    hours: Annotated[float, Meta(gt=0, le=24 * 90)] = 72.0
+    least: Annotated[int, Meta(ge=1)] = 20
+    hours: Annotated[float, Meta(gt=0, le=24 * 90)] = 168.0
 
 
 class RenewalPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

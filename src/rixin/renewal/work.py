@@ -144,6 +144,8 @@ class CycleWork:
         its own executor's."""
         if halt.why != "shutdown":
             self._halt_runs(turn.made.runs.values(), "pause" if halt.why == "pause" else "cancel")
+        if halt.why not in ("shutdown", "pause"):
+            self._take_back(turn, halt)
         with self._table.database.write() as session:
             row = self._table.change(session, turn.cycle.id)
             step = session.get(CycleStepRow, (turn.cycle.id, turn.step))
@@ -181,9 +183,18 @@ class CycleWork:
                 except Conflict:  # it has ended meanwhile
                     continue
 
+    def _take_back(self, turn: Turn, halt: Halt) -> None:
+        """No conversation goes on with what is not to be: its canary ends, a move that was made is undone."""
+        made = turn.made
+        if made.canary is not None:
+            self._house.canaries.roll_back(made.canary, f"the cycle {turn.cycle.id} was ended ({halt.why})")
+        if made.version is not None and self._table.pointed(turn.plan.alias) == made.version and made.base is not None:
+            self._house.models.set_alias(turn.plan.alias, made.base, why=f"{turn.cycle.id} was ended ({halt.why})")
+
     def _failed(self, turn: Turn, error: Exception) -> bool:
         if not isinstance(error, RixinError):
             log.error("The cycle %s failed in %s", turn.cycle.id, turn.step, exc_info=error)
+            error = RixinError(f"{type(error).__name__}: {error}.", fix="The log has the details: this is a bug.")
         with self._table.database.write() as session:
             row = self._table.change(session, turn.cycle.id)
             step = session.get(CycleStepRow, (turn.cycle.id, turn.step))

@@ -2,30 +2,73 @@
 
 from msgspec import Struct
 
+from rixin.renewal.crossfitting import CrossFitting
 from rixin.renewal.cycle import Words
+from rixin.renewal.held_out import write_suite
+from rixin.renewal.opinions import FeedbackItem
 from rixin.renewal.steps.collect import items_of
 from rixin.renewal.steps.turn import Done, Turn
-from rixin.renewal.steps.values import Annotated
+from rixin.renewal.steps.values import Annotated, DoubtedAccount
+from rixin.renewal.trust import Correction, examine
 
 DOUBTED_FILE = "doubted.json"
 
 
 class Doubted(Struct, frozen=True, kw_only=True):
-    """Feedback that is not learned from, by its id, and why."""
+    """Feedback that is neither learned from nor asked, by its id, and why."""
 
     reasons: dict[str, str] = {}
 
 
 def annotate(turn: Turn) -> Done:
+    """Corrections that others contradict are left out, of what is learned and of what is asked."""
     new, earlier, held_out = items_of(turn)
-    corrections = [item for item in (*new, *earlier, *held_out) if item.correction]
-    doubted = Doubted()
-    turn.keep(DOUBTED_FILE, doubted)
-    values = Annotated(checked=len(corrections), doubted=len(doubted.reasons))
-    return Done(
-        Words(
-            f"{values.checked} corrections were held against each other; {values.doubted} are doubted.",
-            f"{values.checked} 条更正相互比对，{values.doubted} 条存疑。",
-        ),
-        values,
+    corrections = [_correction(item) for item in (*new, *earlier, *held_out) if item.correction]
+    base = turn.house.models.get(turn.house.table.pointed(turn.plan.alias))
+    score = CrossFitting(base, turn.folder / "crossfit", look=turn.look, threads=turn.house.settings.threads)
+    found = examine(corrections, score)
+    turn.keep(DOUBTED_FILE, Doubted(reasons=dict(found.doubted)))
+    suite_items = [item for item in held_out if item.id not in found.doubted]
+    write_suite(turn.house.settings.home, turn.plan.alias, suite_items)
+    disliked = [item for item in new if item.rating == -1 and item.kind == "answer" and not item.correction]
+    written = turn.house.rewrites.written(turn.plan.alias)
+    task_id, queued = turn.house.rewrites.queue(turn.plan.alias, turn.cycle.id.removeprefix("cyc_"), disliked)
+    values = Annotated(
+        checked=len(corrections),
+        doubted=len(found.doubted),
+        accounts=[
+            DoubtedAccount(person=one.person, corrections=one.corrections, doubted=one.doubted, p_value=one.p_value)
+            for one in found.accounts
+        ],
+        queued=queued,
+        answered=sum(item.origin in written for item in new),
+        task_id=task_id,
+        untold=found.untold,
     )
+    return Done(_said(turn, values), values)
+
+
+def _correction(item: FeedbackItem) -> Correction:
+    return Correction(
+        id=item.id,
+        person=item.person,
+        messages=item.messages,
+        correction=item.opening + (item.correction or ""),
+        tools=item.tools,
+    )
+
+
+def _said(turn: Turn, values: Annotated) -> Words:
+    said = f"{values.checked} corrections were held against each other"
+    said_zh = f"{values.checked} 条更正相互比对"
+    if values.doubted:
+        said += f"; {values.doubted} contradict the others and are left out"
+        said_zh += f"；{values.doubted} 条与其他人的相矛盾，不予采用"
+    if values.accounts:
+        names = turn.house.table.names_of([one.person for one in values.accounts])
+        said += f", most of them by {', '.join(names)}"
+        said_zh += f"，多出自 {'、'.join(names)}"
+    if values.queued:
+        said += f"; {values.queued} answers that were disliked wait for people to rewrite them"
+        said_zh += f"；{values.queued} 条不受欢迎的回答等待人工改写"
+    return Words(f"{said}.", f"{said_zh}。")

@@ -31,8 +31,8 @@ def collect(turn: Turn) -> Done:
     """Take what came since the last Cycle that came to a decision; fewer items than the plan needs end it here."""
     plan, home = turn.plan, turn.house.settings.home
     since = turn.house.table.watermark(plan.alias)
-    every = turn.house.feedback.learnable()
-    new = turn.house.feedback.learnable(after=since)[-plan.max_items :]
+    every = turn.lessons()
+    new = turn.lessons(after=since)[-plan.max_items :]
     if len(new) < plan.needs:
         raise Ends("nothing", _too_few(len(new), plan.needs, since))
     fresh = {item.id for item in new}
@@ -78,7 +78,7 @@ def collect(turn: Turn) -> Done:
 def items_of(turn: Turn) -> tuple[list[FeedbackItem], list[FeedbackItem], list[FeedbackItem]]:
     """The new items, the earlier ones and the held-out ones, as far as they may still be learned from."""
     chosen = turn.kept(ITEMS_FILE, Items)
-    there = {item.id: item for item in turn.house.feedback.learnable()}
+    there = {item.id: item for item in turn.lessons()}
     new, earlier, held_out = (
         [there[name] for name in names if name in there] for names in (chosen.new, chosen.earlier, chosen.held_out)
     )

@@ -21,7 +21,7 @@ def promote(turn: Turn) -> Done:
             ),
         )
     if now != made:
-        turn.house.models.set_alias(alias, made)
+        turn.house.models.set_alias(alias, made, why=turn.cycle.id)
     values = Promoted(alias=alias, before=base, after=made)
     return Done(
         Words(

@@ -96,6 +96,7 @@ def _finished(turn: Turn, run: Run) -> Run:
             turn.sleep(POLL_S)
         if turn.plan.core_hours and _core_hours(turn) > turn.plan.core_hours:
             raise Halt("core_hours")
+    turn.require_standing()  # a Run whose data was withdrawn ends too: that is why, then
     if run.status == "failed":
         raise runs.failure(run)
     if run.status == "cancelled":

@@ -18,14 +18,17 @@ from rixin.data import Datasets
 from rixin.engines import EnginePool
 from rixin.evaluation import Asker, Evaluations
 from rixin.models import Registry, Version
+from rixin.renewal.canary import Canaries
 from rixin.renewal.cycle import Cycle, CycleTable, Outcome, Words
 from rixin.renewal.opinions import FeedbackItem
+from rixin.renewal.rewrites import Rewrites, corrected
 from rixin.renewal.steps.values import BY_STEP
 from rixin.settings import Settings
-from rixin.store import CycleStepRow, DatasetVersionRow
+from rixin.store import DatasetVersionRow
 from rixin.training import Runs
 
 LOOK_S = 1.0
+NOTE_S = 5.0  # what a kill may forget of the time that was used
 POLL_S = 0.3
 
 Why = Literal["pause", "cancel", "shutdown", "minutes", "core_hours", "withdrawn"]
@@ -75,6 +78,8 @@ class House:
     runs: Runs
     evaluations: Evaluations
     feedback: Learnable
+    canaries: Canaries
+    rewrites: Rewrites
 
 
 class Bench:
@@ -120,7 +125,12 @@ class Turn:
         self._own = next((one.seconds for one in cycle.steps if one.name == step), 0.0)
         self._since = time.monotonic()
         self._counting = True
-        self._looked = 0.0
+        self._looked = self._noted = 0.0
+
+    @property
+    def began(self) -> datetime:
+        """When the step was begun first."""
+        return next(one.started_at for one in self.cycle.steps if one.name == self.step)
 
     @property
     def folder(self) -> Path:
@@ -161,6 +171,18 @@ class Turn:
             self._mine.add(run_id)
         self.make(runs={**self.made.runs, stage: run_id})
 
+    def lessons(self, *, after: datetime | None = None) -> list[FeedbackItem]:
+        """All feedback that may be learned from (and came after this), the oldest first.
+
+        What people wrote in the stead of an answer that was not liked is its correction, and as new as that.
+        """
+        written = self.house.rewrites.written(self.plan.alias)
+        every = {item.id: corrected(item, written) for item in self.house.feedback.learnable()}
+        if after is not None:
+            new = {item.id for item in self.house.feedback.learnable(after=after)}
+            every = {name: item for name, item in every.items() if name in new or item.updated_at > after}
+        return sorted(every.values(), key=lambda item: (item.updated_at, item.id))
+
     def values(self, type: type[S]) -> S:
         """What an earlier step left."""
         [name] = [name for name, one in BY_STEP.items() if one is type]
@@ -191,17 +213,16 @@ class Turn:
         if time.monotonic() - self._looked < LOOK_S:
             return
         self._looked = time.monotonic()
-        with self.house.table.database.write() as session:
-            row = session.get(CycleStepRow, (self.cycle.id, self.step))
-            if row is not None:
-                row.seconds = self.seconds
-            wanted = self.house.table.change(session, self.cycle.id).wanted
+        wanted = self.house.table.wanted(self.cycle.id)
         if wanted == "pause":
             raise Halt("pause")
         if wanted == "cancel":
             raise Halt("cancel")
         if self._counting and not self.seconds_left:
             raise Halt("minutes")
+        if self._counting and self._looked - self._noted > NOTE_S:
+            self._noted = self._looked
+            self.house.table.note_seconds(self.cycle.id, self.step, self.seconds)
         self.require_standing()
 
     def require_standing(self) -> None:

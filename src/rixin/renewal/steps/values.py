@@ -61,6 +61,7 @@ class Annotated(Struct, frozen=True, kw_only=True):
     queued: int = 0
     answered: int = 0
     task_id: str | None = None
+    untold: str | None = None
 
 
 class BuiltDataset(Struct, frozen=True, kw_only=True):
