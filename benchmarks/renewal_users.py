@@ -102,7 +102,7 @@ HARMS: Mapping[str, Habit] = {
 }
 
 
-def office(*, harms: Sequence[Habit] = (), harm: float = 0.75, habits: bool = True) -> list[User]:
+def people_of(*, harms: Sequence[Habit] = (), harm: float = 0.75, habits: bool = False) -> list[User]:
     """Ten people; with `habits` two are sloppy and one lays his answers out; the last ones do harm, one a habit."""
     usual: list[Habit] = [sloppy, sloppy, laid_out] if habits else []
     honest = [*usual, *[careful] * (10 - len(usual) - len(harms))]

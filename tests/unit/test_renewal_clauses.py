@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 from renewal_clauses import Clause, chat_rows, chinese_number, circle, held_out, write_suite
-from renewal_users import HARMS, careful, dense, laid_out, office
+from renewal_users import HARMS, careful, dense, laid_out, people_of
 from renewal_wordings import CIRCLE, HELD_OUT
 from rixin.evaluation.checks import JsonFields
 from rixin.evaluation.suites import read_suite
@@ -142,6 +142,6 @@ def test_people_do_what_they_are_made_for(tmp_path: Path) -> None:
             assert task.check[0].judge(habit(json.loads(clause.answer), draw), row, "").score == 1
         for name, harm in HARMS.items():
             assert task.check[0].judge(harm(json.loads(clause.answer), draw), row, "").score < 1, name
-    users = office(harms=list(HARMS.values())[:2])
+    users = people_of(harms=list(HARMS.values())[:2])
     assert len({user.name for user in users}) == 10
     assert sum(user.harming is not None for user in users) == 2
