@@ -1,6 +1,7 @@
 """`rixin data` in a pipe: reports and rows go to standard output, what happened to standard error."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def test_a_dataset_is_added_listed_shown_and_removed(capsys: pytest.CaptureFixtu
     first = listed[1]["id"]
     assert run(capsys, "list")[1].splitlines()[1].split("\t") == ["facts", first, "chat", "4", "0.0 MB", "CC0-1.0"]
     out = run(capsys, "show", first, "--rows", "1")[1]
-    assert "consent     all agreed" in out
+    assert re.search(r"^consent +all agreed$", out, re.MULTILINE)
     assert "facts:1\nuser: 1?\nassistant: 四五六\n" in out
     shown = json.loads(run(capsys, "show", str(good), "--rows", "2", "--json")[1])
     assert (shown["dataset"], shown["rows"][1]["source"]) == (None, "good.jsonl:2")

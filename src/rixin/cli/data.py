@@ -29,6 +29,11 @@ from rixin.workspace import Workspace, open_workspace
 
 app = App(name="data", help="Check, add, show, list, pull and remove datasets.")
 
+app.command("rixin.cli.data_clean:clean", name="clean", help="Leave out rows that are not worth learning, and say why.")
+app.command("rixin.cli.data_lineage:diff", name="diff", help="What one version of a dataset has that another has not.")
+app.command("rixin.cli.data_lineage:trace", name="trace", help="Follow a row to its source, a model to its data.")
+app.command("rixin.cli.data_lineage:withdraw", name="withdraw", help="Take somebody's rows out of every dataset.")
+
 ROWS = 3
 
 
@@ -175,10 +180,19 @@ def show_all(*, available: bool = False, as_json: Annotated[bool, Parameter("--j
     if as_json:
         print_json([plain(asdict(version)) for version in versions])
         return
-    rows = [(one.name, one.id, one.kind, f"{one.rows:,}", size_of(one.bytes), one.licence or "-") for one in versions]
+    rows = [
+        (one.name, one.id, one.kind, f"{one.rows:,}", size_of(one.bytes), _gone(one) or one.licence or "-")
+        for one in versions
+    ]
     print_table(("DATASET", "VERSION", "KIND", "ROWS", "SIZE", "LICENCE"), rows)
     if not rows:
         print("There are no datasets. `rixin data list --available` shows what can be pulled.", file=sys.stderr)
+
+
+def _gone(version: DatasetVersion) -> str | None:
+    if version.withdrawn_at is None:
+        return None
+    return f"withdrawn; now {version.replaced_by}" if version.replaced_by else "withdrawn"
 
 
 _SHOWN = ("name", "title", "kind", "languages", "licence", "origin", "rows")

@@ -64,6 +64,13 @@ def print_masks(tokens: "Tokens", examples: Sequence[AnyExample], *, as_json: bo
         console.print()
 
 
+def one_line(example: AnyExample, width: int = 160) -> str:
+    """A row as one line, cut at so many characters."""
+    said = " / ".join(f"{who}: {said}" for who, said in _parts(example))
+    line = printable(" ".join(said.split()))
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
 def _console() -> Console:
     """Wraps nothing in a pipe: a line there is a line of the row."""
     return Console(soft_wrap=True, highlight=False, file=sys.stdout)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 from cyclopts import App, Parameter
 
 from rixin.cli.progress import ProgressLine
@@ -92,6 +93,8 @@ def show(name: str, *, as_json: Annotated[bool, Parameter("--json")] = False) ->
         version = workspace.models.resolve(name)
         facts = _facts(version, [one.name for one in workspace.models.aliases() if one.version_id == version.id])
         facts["lineage"] = _lineage(workspace.models, version)
+        marks = workspace.models.marks(version.id)
+        facts["marks"] = msgspec.to_builtins(marks) if as_json else [mark.said for mark in marks]
     if as_json:
         print_json(facts)
         return

@@ -177,7 +177,7 @@ class Datasets:
                 source=said.source,
                 consent=said.consent,
                 parents=list(said.parents),
-                cleaning=None if said.cleaning is None else msgspec.to_builtins(said.cleaning),
+                cleaning=None if said.cleaning is None else msgspec.to_builtins(said.cleaning.shortened()),
                 created_at=now(),
             )
             self.blobs.adopt(file, row.sha256)  # within: or `remove` might delete it before the row is there
@@ -310,6 +310,7 @@ class Datasets:
     def withdraw(self, *, person: str | None = None, origins: Collection[str] = ()) -> Withdrawal:
         """Take all rows of a person, or of these origins, and all that was made of them, out of every version.
 
+        A row of a version, `d_…:17`, is an origin too.
         Each such version is replaced by one without them; its rows are deleted for good, and the models' Versions that
         learned from it are marked. Done again, or after a kill, it does what is left to do. Raises NotEnoughDisk,
         StoreUnavailable.

@@ -118,7 +118,7 @@ def _runs(texts: list[str], run: int) -> tuple[Words, NDArray[np.int64]]:
     begins = np.concatenate([[0], ends[:-1]])
     counts = ends - begins
     runs = words.copy()
-    for ahead in range(1, run):
+    for ahead in range(1, min(run, len(words))):
         runs[: len(words) - ahead] = _mixed(runs[: len(words) - ahead]) + words[ahead:]
     kept = np.ones(len(words), bool)
     last = np.arange(len(words)) >= np.repeat(ends - (run - 1), counts)

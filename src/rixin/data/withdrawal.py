@@ -85,6 +85,11 @@ def withdrawn_rows(session: Session) -> set[RowPlace]:
             ):
                 if created_at <= at[f"{prefix}:{name}"]:
                     found.add(RowPlace(version_id, line))
+    created = dict(session.execute(select(DatasetVersionRow.id, DatasetVersionRow.created_at)).all())
+    for what, moment in at.items():
+        place = row_place(what.removeprefix("origin:"))
+        if place is not None and place.version in created and created[place.version] <= moment:
+            found.add(place)
     return derived(session, found)
 
 

@@ -1,6 +1,6 @@
 """Has a Version seen the questions? Long word sequences that a suite shares with what a Version learned from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -18,23 +18,6 @@ class Finding(Struct, frozen=True, kw_only=True):
     text: str
 
 
-def lineage(version: Version, registry: Registry) -> list[Version]:
-    """The Version and all it descends from, itself first."""
-    known = {one.id: one for one in registry.versions()}
-    found, waiting = {}, [version]
-    while waiting:
-        one = waiting.pop(0)
-        if one.id not in found:
-            found[one.id] = one
-            waiting += [known[parent] for parent in one.parents if parent in known]
-    return list(found.values())
-
-
-def datasets_of(versions: Iterable[Version]) -> list[str]:
-    """The ids of every dataset version that their cards name, in order."""
-    return list(dict.fromkeys(name for version in versions for name in datasets_named(version.card)))
-
-
 def contamination(
     items: Mapping[str, Sequence[str]], version: Version, registry: Registry, datasets: Datasets
 ) -> tuple[list[Finding], list[str]]:
@@ -44,13 +27,13 @@ def contamination(
     """
     found: list[Finding] = []
     index = Windows(items)
-    line = lineage(version, registry)
+    line = registry.lineage(version)
     notes = [
         f"Nothing is known of what {one.model_name} ({one.id}) was trained on."
         for one in line
         if not one.card.get("data")
     ]
-    for name in datasets_of(line):
+    for name in dict.fromkeys(name for one in line for name in datasets_named(one.card)):
         try:
             known = datasets.replacement(datasets.get(name))
             if known.id != name:

@@ -9,6 +9,7 @@ from rixin.models.blobs import BlobStore, full_disk_named, mismatch
 from rixin.models.builtin import EMBEDDER_ALIAS, ensure_embedder
 from rixin.models.catalogue import CatalogueEntry, PackageSource, catalogue
 from rixin.models.default import DEFAULT_ALIAS, DefaultChoice, ensure_default
+from rixin.models.facts import HELD_FILE, forget_held
 from rixin.models.install import add_remote, install, remove, restore, verify
 from rixin.models.marks import Mark, datasets_named, learners, mark_learners, marks_of
 from rixin.models.progress import Progress, Reporter
@@ -37,6 +38,7 @@ _LATER = {
 __all__ = [
     "DEFAULT_ALIAS",
     "EMBEDDER_ALIAS",
+    "HELD_FILE",
     "TARGETS",
     "Alias",
     "AliasMove",
@@ -63,6 +65,7 @@ __all__ = [
     "ensure_default",
     "ensure_embedder",
     "export",
+    "forget_held",
     "full_disk_named",
     "goes_to_canary",
     "install",

@@ -8,9 +8,9 @@ import numpy as np
 
 from rixin.errors import ExportMismatch
 from rixin.models.compressed import Precision
-from rixin.models.facts import Distance
+from rixin.models.facts import HELD_FILE, Distance
 from rixin.models.gguf_writer import GgufType
-from rixin.models.held import HELD_FILE, Held, distance, openvino_logprobs, read_held, require_near
+from rixin.models.held import Held, distance, openvino_logprobs, read_held, require_near
 from rixin.models.llamacpp import LlamaCppMissing
 from rixin.models.safetensors_reader import read_safetensors
 from rixin.models.trained_forms import (

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 FACTS_FILE = "rixin.json"
+HELD_FILE = "held.json"  # sequences of what was not learnt; see held.py
 # Raise this when the files that an import writes change: folders of an older recipe are made anew from their blob.
 RECIPE = 1
 
@@ -52,3 +53,17 @@ def read_facts(folder: Path) -> Facts | None:
 def write_facts(folder: Path, facts: Facts) -> None:
     """Put the facts beside the files that they describe."""
     (folder / FACTS_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(facts)))
+
+
+def forget_held(folder: Path) -> None:
+    """Delete the held set of a prepared folder: it has rows that somebody took back.
+
+    What is exported from now on is compared with the model as it is served.
+    """
+    facts = read_facts(folder)
+    if facts is not None and HELD_FILE in facts.files:
+        files = {name: digest for name, digest in facts.files.items() if name != HELD_FILE}
+        draft = folder / f".{FACTS_FILE}"
+        draft.write_bytes(msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(facts, files=files))))
+        draft.replace(folder / FACTS_FILE)
+    (folder / HELD_FILE).unlink(missing_ok=True)

@@ -11,7 +11,6 @@ from msgspec import Struct
 from rixin.errors import ExportMismatch, MalformedModel
 from rixin.models.facts import Distance
 
-HELD_FILE = "held.json"
 MAX_HELD_BYTES = 64 << 20
 
 # As the engine serves it; engines/openvino/runner.py says why.

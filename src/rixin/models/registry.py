@@ -27,6 +27,7 @@ from rixin.models.aliases import (
 )
 from rixin.models.blobs import BlobStore
 from rixin.models.hubs import Hubs
+from rixin.models.marks import Mark, mark_newcomer, marks_of
 from rixin.settings import Settings
 from rixin.store import AliasMoveRow, AliasRow, CanaryRow, Database, ModelRow, VersionRow, new_id, now
 
@@ -148,6 +149,22 @@ class Registry:
             second = self._version(*self._found(session, name, VersionRow.id == canary.version_id))
             return Routed(second, canary.id, meant)
 
+    def lineage(self, version: Version) -> list[Version]:
+        """The version and all that it descends from and that is still there, itself first."""
+        known = {one.id: one for one in self.versions()}
+        found, waiting = {}, [version]
+        while waiting:
+            one = waiting.pop(0)
+            if one.id not in found:
+                found[one.id] = one
+                waiting += [known[parent] for parent in one.parents if parent in known]
+        return list(found.values())
+
+    def marks(self, version_id: str) -> list[Mark]:
+        """What came to be known of a version after it was made, the oldest first."""
+        with self.database.read() as session:
+            return marks_of(session, version_id)
+
     def names(self) -> dict[str, datetime]:
         """Everything that `resolve` takes, but for version ids: aliases first, then models; with their times."""
         with self.database.read() as session:
@@ -190,7 +207,10 @@ class Registry:
                         )
                     )
                     session.flush()
-                session.add(_row(model.name, version))
+                row = _row(model.name, version)
+                session.add(row)
+                session.flush()
+                mark_newcomer(session, row)
         return self.get(version.id)
 
     def set_alias(self, name: str, target: str, *, why: str = "set by hand") -> Alias:

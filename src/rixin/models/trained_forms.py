@@ -15,11 +15,11 @@ from msgspec import Struct
 from rixin.errors import ExportMismatch, TemplateError, UnsupportedModel
 from rixin.models.card import write_card
 from rixin.models.compressed import Precision
-from rixin.models.facts import Distance, Facts
+from rixin.models.facts import HELD_FILE, Distance, Facts
 from rixin.models.gguf_reader import read_gguf
 from rixin.models.gguf_tokenizer import PROBES, gguf_tokenizer
 from rixin.models.gguf_writer import GgufType, write_gguf
-from rixin.models.held import HELD_FILE, Held, distance, openvino_logprobs, read_held, require_near
+from rixin.models.held import Held, distance, openvino_logprobs, read_held, require_near
 from rixin.models.hugging_face import build_served, copy, take_files
 from rixin.models.lines import Step, write_line
 from rixin.models.llamacpp import LlamaCppMissing, ask_llamacpp

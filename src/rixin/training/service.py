@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from rixin.store import Database, RunRow, new_id, now
 from rixin.training.ending import Failure
 from rixin.training.events import Event
 from rixin.training.files import Files
+from rixin.training.forgetting import forget_copies, sources_of
 from rixin.training.ledger import ComputeLedger
 from rixin.training.plan import Plan
 from rixin.training.planner import Planner, require_torch
@@ -204,6 +205,17 @@ class Runs:
     def work(self, only: Collection[str] | None = None) -> RunWork:
         """The runs as jobs, for an executor of several kinds; `only` these, as many as there are in it by then."""
         return RunWork(self._table, self._settings, self._models, self.files, only=only)
+
+    def forget_rows(self, datasets: Collection[str]) -> None:
+        """These versions of datasets were withdrawn: stop what learns from them, delete what runs copied of them."""
+        gone = set(datasets)
+        for run in self._table.listed():
+            if not gone.isdisjoint(sources_of(run)):
+                if run.status == "running":  # as it ends, it deletes its copies
+                    with suppress(Conflict):
+                        run = self.cancel(run)
+                if run.status != "running":
+                    forget_copies(run, self._settings.home)
 
     def _ask(self, run_id: str, wanted: str) -> Run:
         # Where nobody executes, nobody would hear.

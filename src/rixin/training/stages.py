@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from rixin.compute import Child
+from rixin.data import Datasets
 from rixin.errors import ModelNotFound, NotFound, RixinError
 from rixin.models import Registry, Version, register_trained
 from rixin.settings import Settings
@@ -22,6 +23,7 @@ from rixin.store import RunRow, now
 from rixin.training.card import card_of
 from rixin.training.ending import Ending, Failure, take_ending
 from rixin.training.files import Files
+from rixin.training.forgetting import forget_copies, withdrawn_under
 from rixin.training.ledger import ComputeLedger
 from rixin.training.plan import PLAN_FILE, Plan, load
 from rixin.training.planner import Planner
@@ -58,6 +60,7 @@ class Stages:
         self._models = models
         self._files = files
         self._planner = Planner(table.database, settings, models)
+        self._datasets = Datasets(table.database, settings.home)
         self._ledger = ComputeLedger(table.database, settings)
         self._only = only
         self._stopping = threading.Event()
@@ -91,6 +94,8 @@ class Stages:
         run = self._table.get(run_id)
         if run.status != "queued" or not self._ours(run):
             return False
+        if error := withdrawn_under(run, self._datasets):
+            return self._fail(run_id, error)
         plan = load(run.folder, PLAN_FILE, Plan)
         left = max(plan.seconds - self._ledger.used_core_seconds(run_id) / plan.measured.cores, 1.0)
         with self._table.database.write() as session:
@@ -152,6 +157,7 @@ class Stages:
         with self._table.database.write() as session:
             self._table.change(session, run_id).version_id = version.id
             self._end(session, run_id, "finished")
+        self._forget(run_id)
         return True
 
     def _attend(self, run: Run) -> tuple[Ending | None, Stop | None, int | None]:
@@ -188,6 +194,8 @@ class Stages:
         return None if verdict.allowed else "budget"
 
     def _stopped(self, run_id: str, stop: Stop, note: str | None) -> bool:
+        if stop == "cancel" and (error := withdrawn_under(self._table.get(run_id), self._datasets)):
+            return self._fail(run_id, error)
         with self._table.database.write() as session:
             row = self._table.change(session, run_id)
             if stop == "cancel":
@@ -209,7 +217,14 @@ class Stages:
             if row.status in ("queued", "running"):
                 row.error = msgspec.to_builtins(Failure.of(error))
                 self._end(session, run_id, "failed")
+        self._forget(run_id)
         return False
+
+    def _forget(self, run_id: str) -> None:
+        """Delete what a run that has ended copied of rows that were withdrawn meanwhile."""
+        run = self._table.get(run_id)
+        if withdrawn_under(run, self._datasets):
+            forget_copies(run, self._models.home)
 
     def _end(self, session: Session, run_id: str, status: Status) -> None:
         row = self._table.change(session, run_id)

@@ -28,6 +28,7 @@ from rixin.data.windows import Windows
 # FineWeb's: 14 bands of 8 hashes over runs of five. At 0.8 a pair is missed once in 13 times, at 0.9 never.
 BANDS, ROWS, RUN = 14, 8, 5
 USUAL = CleaningRules()
+NO_SUITES = "The rows were not held against any suite."
 
 
 def clean(rows: Iterable[Sourced], rules: CleaningRules = USUAL, *, suites: Iterable[str] = ()) -> Cleaned:
@@ -36,7 +37,8 @@ def clean(rows: Iterable[Sourced], rules: CleaningRules = USUAL, *, suites: Iter
     Of a conversation what is learned is judged: the assistant's turns, not the questions; of a pair the chosen answer,
     and nothing of what is labelled as bad. No row is dropped for being short.
     """
-    index = Windows({"": list(suites)})
+    asked = list(suites)
+    index = Windows({"": asked})
     kept: list[Sourced] = []
     dropped: list[tuple[int, Dropped]] = []
     changed: set[int] = set()
@@ -72,6 +74,7 @@ def clean(rows: Iterable[Sourced], rules: CleaningRules = USUAL, *, suites: Iter
             repaired=sum(place in changed for at, place in enumerate(places) if at not in near),
             reasons=dict(Counter(one.reason for _, one in dropped).most_common()),
             dropped=tuple(one for _, one in dropped),
+            notes=() if asked else (NO_SUITES,),
         ),
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from rixin.data.cleaning.rules import CleaningRules
@@ -19,6 +20,8 @@ Reason = Literal[
     "contaminated",
 ]
 
+KEPT = 20_000
+
 
 class Dropped(Struct, frozen=True, kw_only=True):
     """A row that was left out: where it came from, why, and what was measured against which limit."""
@@ -29,7 +32,7 @@ class Dropped(Struct, frozen=True, kw_only=True):
 
 
 class CleaningReport(Struct, frozen=True, kw_only=True):
-    """What was done, kept with the version that came of it.
+    """What was done.
 
     `rows` is how many came in, `repaired` how many of the kept ones have a text that was changed; `reasons` counts
     what was dropped, and `dropped` has each. `notes` say what could not be looked at.
@@ -42,6 +45,10 @@ class CleaningReport(Struct, frozen=True, kw_only=True):
     reasons: Mapping[str, int]
     dropped: tuple[Dropped, ...]
     notes: tuple[str, ...] = ()
+
+    def shortened(self) -> "CleaningReport":
+        """As it is kept with the version that came of it: with the first `KEPT` rows that were dropped."""
+        return msgspec.structs.replace(self, dropped=self.dropped[:KEPT])
 
 
 class Cleaned(Struct, frozen=True, kw_only=True):
