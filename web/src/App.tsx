@@ -12,6 +12,8 @@ const EntryPage = lazy(() => import("./session/EntryPage"));
 const DocumentPage = lazy(() => import("./library/DocumentPage"));
 const AnnotationPage = lazy(() => import("./annotation/TasksPage"));
 const AnnotationWorkPage = lazy(() => import("./annotation/WorkPage"));
+const CyclePage = lazy(() => import("./cycles/CyclePage"));
+const CyclesPage = lazy(() => import("./cycles/CyclesPage"));
 const LibrariesPage = lazy(() => import("./library/LibrariesPage"));
 const LibraryPage = lazy(() => import("./library/LibraryPage"));
 const SettingsPage = lazy(() => import("./settings/SettingsPage"));
@@ -59,6 +61,10 @@ function Door() {
         </Route>
         <Route path="/annotate" component={AnnotationPage} />
         <Route path="/annotate/:id">{({ id }) => <AnnotationWorkPage key={id} id={id} />}</Route>
+        {user.role === "admin" && <Route path="/cycles" component={CyclesPage} />}
+        {user.role === "admin" && (
+          <Route path="/cycles/:id">{({ id }) => <CyclePage key={id} id={id} />}</Route>
+        )}
         {/* One route for both, so that a new chat keeps its page (and its focus) when it gets an address. */}
         <Route path={/^\/(?:c\/(?<id>[^/]+))?$/}>{({ id }) => <ChatPage id={id ?? null} />}</Route>
         <Route>

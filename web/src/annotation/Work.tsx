@@ -31,7 +31,11 @@ export function Work({ task, item, waiting, onDone }: WorkProps) {
   const busy = sending || waiting;
   const options = task.kind === "rate" ? texts.annotate.ratings.length : (task.labels?.length ?? 0);
 
-  useEffect(() => place.current?.focus(), []);
+  // The next row begins at its beginning, also after a long form; the first one leaves the page where it is.
+  useEffect(() => {
+    place.current?.focus({ preventScroll: true });
+    if ((place.current?.getBoundingClientRect().top ?? 0) < 0) place.current?.scrollIntoView();
+  }, []);
 
   const send = async (action: Promise<void>, answered: boolean) => {
     setSending(true);
@@ -75,7 +79,7 @@ export function Work({ task, item, waiting, onDone }: WorkProps) {
       ref={place}
       className={styles.work}
       tabIndex={-1}
-      aria-label={texts.annotate.item(number(item.line + 1))}
+      aria-label={texts.annotate.item(number(item.line))}
       onKeyDown={onKeyDown}
     >
       <div className={styles.content}>{item.content}</div>
@@ -85,8 +89,9 @@ export function Work({ task, item, waiting, onDone }: WorkProps) {
       <div className={styles.foot}>
         <p className={styles.keys}>
           {[
-            ...(options > 0 ? [texts.annotate.keys(Math.min(options, KEYS))] : []),
-            texts.annotate.keysSubmit,
+            ...(options > 0
+              ? [texts.annotate.keys(Math.min(options, KEYS)), texts.annotate.keysEnter]
+              : [texts.annotate.keysSubmit]),
             texts.annotate.keysSkip,
           ].join(" · ")}
         </p>

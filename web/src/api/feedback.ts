@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { client, data } from "./console";
-import type { Feedback, Preferred, Rating, Reason, TrainingConsent, Withdrawn } from "./types";
+import type { Feedback, Preferred, Rating, Reason, TrainingConsent } from "./types";
 
 export const feedbackKeys = {
   all: ["feedback"],
@@ -79,6 +79,6 @@ export function useSetConsent() {
 }
 
 /** Take back everything that one ever said about answers. */
-export function withdrawAll(): Promise<Withdrawn> {
-  return data(client.POST("/api/feedback/withdraw"));
-}
+export const withdrawAll = () => data(client.POST("/api/feedback/withdraw"));
+
+export type Withdrawn = Awaited<ReturnType<typeof withdrawAll>>;

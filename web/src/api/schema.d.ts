@@ -297,6 +297,102 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cycles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_cycles"];
+        put?: never;
+        post: operations["start_cycle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cycles/{cycle_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["read_cycle"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cycles/{cycle_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["cancel_cycle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cycles/{cycle_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["pause_cycle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cycles/{cycle_id}/repeat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["repeat_cycle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cycles/{cycle_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["resume_cycle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/feedback": {
         parameters: {
             query?: never;
@@ -1354,6 +1450,30 @@ export interface components {
             url_citation: components["schemas"]["UrlCitation"];
         };
         /**
+         * ComplaintExample
+         * @description One answer that people did not like, masked and cut to a few lines. `correction` is what they wrote instead.
+         */
+        ComplaintExample: {
+            answer: string;
+            correction: string | null;
+            question: string;
+            reasons: string[];
+        };
+        /**
+         * Complaints
+         * @description What people said about the answers that this Cycle looked at: `items` in all, of so many `people`.
+         */
+        Complaints: {
+            corrections: number;
+            disliked: number;
+            examples: components["schemas"]["ComplaintExample"][];
+            items: number;
+            liked: number;
+            people: number;
+            preferences: number;
+            reasons: components["schemas"]["ReasonCount"][];
+        };
+        /**
          * CompletionRequest
          * @description The body of `POST /v1/completions`. `max_tokens` may be 0 with `echo`, to score the prompt only.
          */
@@ -1505,6 +1625,33 @@ export interface components {
             name: string;
             prefix: string;
         };
+        /** CycleInfo */
+        CycleInfo: {
+            alias: string;
+            created_at: string;
+            finished_at: string | null;
+            id: string;
+            outcome: ("kept" | "nothing" | "promoted" | "rolled_back") | null;
+            reason: string | null;
+            started_at: string | null;
+            /** @enum {unknown} */
+            status: "cancelled" | "failed" | "finished" | "paused" | "queued" | "running";
+            step: ("annotate" | "canary" | "clean" | "collect" | "dataset" | "evaluate" | "export" | "gate" | "promote" | "train") | null;
+            steps: components["schemas"]["CycleStepInfo"][];
+            why: string;
+        };
+        /** CycleList */
+        CycleList: {
+            data: components["schemas"]["CycleInfo"][];
+        };
+        /** CycleStepInfo */
+        CycleStepInfo: {
+            finished: boolean;
+            name: string;
+            said: string;
+            said_zh: string;
+            seconds: number;
+        };
         /**
          * Description
          * @description What is in it, by language.
@@ -1575,6 +1722,17 @@ export interface components {
          */
         Done: {
             message: components["schemas"]["Message"];
+        };
+        /**
+         * DoubtedAccount
+         * @description An account whose corrections disagree with everybody else's; `doubted` of its `corrections` were left out.
+         */
+        DoubtedAccount: {
+            corrections: number;
+            doubted: number;
+            name: string;
+            p_value: number;
+            person: string;
         };
         /**
          * Embedding
@@ -1888,6 +2046,27 @@ export interface components {
             data: components["schemas"]["Key"][];
         };
         /**
+         * Learned
+         * @description What the new Version was taught, what was left out and why, and whom the Cycle did not believe.
+         *
+         *         `earlier` are older lessons repeated, `replay_share` the share of general material (the Dataset `replay`) mixed in,
+         *         both against forgetting. `held_out` are kept for the test and never learned. `dropped` counts rows by the reason's
+         *         id, `queued` those that wait for a person to look at them.
+         */
+        Learned: {
+            corrections: number;
+            datasets: components["schemas"]["StoryDataset"][];
+            doubted: components["schemas"]["DoubtedAccount"][];
+            dropped: components["schemas"]["ReasonCount"][];
+            earlier: number;
+            held_out: number;
+            liked: number;
+            preferences: number;
+            queued: number;
+            replay: string | null;
+            replay_share: number;
+        };
+        /**
          * LibraryChanges
          * @description What is given is changed.
          */
@@ -2045,6 +2224,11 @@ export interface components {
             /** @default null */
             model?: string | null;
         };
+        /** NewCycle */
+        NewCycle: {
+            /** @default null */
+            alias?: string | null;
+        };
         /** NewKeyBody */
         NewKeyBody: {
             /** @default null */
@@ -2168,12 +2352,46 @@ export interface components {
             ready: boolean;
             reason: string | null;
         };
+        /**
+         * ReasonCount
+         * @description How many answers people gave this reason for: `wrong`, `outdated`, … (see Feedback).
+         */
+        ReasonCount: {
+            count: number;
+            reason: string;
+        };
         /** ResponseFormat */
         ResponseFormat: {
             /** @default null */
             json_schema?: components["schemas"]["JsonSchemaFormat"] | null;
             /** @enum {unknown} */
             type: "json_object" | "json_schema" | "text";
+        };
+        /**
+         * ScoreChange
+         * @description One metric of one task before and after, on the same items: shares from 0 to 1, or the metric's own unit.
+         *
+         *         `difference` is after − before, and higher is better, also where `higher_is_better` is false and `before` and
+         *         `after` are shown as they are; with its two-sided 95% interval and the exact one-sided p-value, None where not
+         *         known. `role` is the task's: what had to get better, what had to hold, or what is only shown.
+         */
+        ScoreChange: {
+            after: number;
+            before: number;
+            difference: number;
+            gained: number;
+            high: number | null;
+            higher_is_better: boolean;
+            items: number;
+            lost: number;
+            low: number | null;
+            metric: string;
+            p_better: number | null;
+            /** @enum {unknown} */
+            role: "floor" | "guard" | "primary" | "shown";
+            suite: string;
+            suite_title: string;
+            task: string;
         };
         /**
          * SearchHit
@@ -2198,6 +2416,14 @@ export interface components {
         SearchResult: {
             confidence: number;
             hits: components["schemas"]["SearchHit"][];
+        };
+        /**
+         * Sentence
+         * @description One sentence in both languages.
+         */
+        Sentence: {
+            said: string;
+            said_zh: string;
         };
         /**
          * SessionState
@@ -2270,6 +2496,127 @@ export interface components {
             said: string;
             said_zh: string;
             stepped_in: number;
+        };
+        /**
+         * Story
+         * @description The whole page of one Cycle. What the Cycle has not come to yet is None, or empty.
+         *
+         *         `headline` says in one sentence what came of it, `summary` the same in a few more for somebody who reads no
+         *         figures, `next` what a person may do now.
+         */
+        Story: {
+            alias: string;
+            canary: components["schemas"]["StoryCanary"] | null;
+            complaints: components["schemas"]["Complaints"] | null;
+            cost: components["schemas"]["StoryCost"];
+            created_at: string;
+            finished_at: string | null;
+            gate: components["schemas"]["StoryGate"] | null;
+            headline: components["schemas"]["Sentence"];
+            id: string;
+            learned: components["schemas"]["Learned"] | null;
+            next: components["schemas"]["Sentence"][];
+            outcome: ("kept" | "nothing" | "promoted" | "rolled_back") | null;
+            reason: string | null;
+            reason_zh: string | null;
+            scores: components["schemas"]["ScoreChange"][];
+            started_at: string | null;
+            /** @enum {unknown} */
+            status: "cancelled" | "failed" | "finished" | "paused" | "queued" | "running";
+            step: ("annotate" | "canary" | "clean" | "collect" | "dataset" | "evaluate" | "export" | "gate" | "promote" | "train") | null;
+            steps: components["schemas"]["StoryStep"][];
+            summary: components["schemas"]["Sentence"][];
+            versions: components["schemas"]["StoryVersion"][];
+            why: string;
+        };
+        /**
+         * StoryCanary
+         * @description How the new Version did with a share of the conversations. `outcome` is None while it goes on.
+         */
+        StoryCanary: {
+            ended_at: string | null;
+            id: string;
+            outcome: ("ended" | "promoted" | "rolled_back") | null;
+            said: string;
+            said_zh: string;
+            share: number;
+            standing: components["schemas"]["Standing"] | null;
+            started_at: string;
+        };
+        /**
+         * StoryCheck
+         * @description One check of the Gate, on `name` of a suite.
+         */
+        StoryCheck: {
+            /** @enum {unknown} */
+            kind: "floor" | "guard" | "primary";
+            name: string;
+            passed: boolean;
+            said: string;
+            said_zh: string;
+            suite: string;
+        };
+        /**
+         * StoryCost
+         * @description What the Cycle took: `seconds` of the clock in its steps; `price` is None where no core-hour has a price.
+         *
+         *         Core-hours of the training are as they were accounted, the other steps count with the cores that they may use.
+         *         Energy is an estimate: core-hours times the watts of a busy core in the settings.
+         */
+        StoryCost: {
+            core_hours: number;
+            kilowatt_hours: number;
+            price: number | null;
+            seconds: number;
+        };
+        /**
+         * StoryDataset
+         * @description A Dataset that was learned from; `role` is `sft` (good answers) or `dpo` (pairs of a better and a worse one).
+         */
+        StoryDataset: {
+            name: string;
+            role: string;
+            rows: number;
+            version_id: string;
+        };
+        /**
+         * StoryGate
+         * @description What the Gate decided, in a sentence, and every check of it.
+         */
+        StoryGate: {
+            checks: components["schemas"]["StoryCheck"][];
+            promote: boolean;
+            said: string;
+            said_zh: string;
+        };
+        /**
+         * StoryStep
+         * @description One of the ten. `seconds` are over all attempts; `skipped`: the Cycle ended before, or had no use for it.
+         */
+        StoryStep: {
+            attempts: number;
+            finished: boolean;
+            /** @enum {unknown} */
+            name: "annotate" | "canary" | "clean" | "collect" | "dataset" | "evaluate" | "export" | "gate" | "promote" | "train";
+            said: string;
+            said_zh: string;
+            seconds: number;
+            /** @enum {unknown} */
+            state: "done" | "failed" | "running" | "skipped" | "waiting";
+        };
+        /**
+         * StoryVersion
+         * @description A Version of this story; `current`: the alias means it now, `there`: it has not been removed since.
+         */
+        StoryVersion: {
+            current: boolean;
+            id: string;
+            model: string;
+            report_ids: string[];
+            /** @enum {unknown} */
+            role: "after" | "before";
+            there: boolean;
+            title: string;
         };
         /**
          * StreamOptions
@@ -3153,6 +3500,223 @@ export interface operations {
                 content: {
                     "application/json": unknown;
                     "text/event-stream": string;
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    list_cycles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CycleList"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    start_cycle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCycle"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CycleInfo"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    read_cycle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                cycle_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Story"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    cancel_cycle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                cycle_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CycleInfo"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    pause_cycle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                cycle_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CycleInfo"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    repeat_cycle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                cycle_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CycleInfo"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    resume_cycle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                cycle_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CycleInfo"];
                 };
             };
             /** @description Any failure. */

@@ -1,9 +1,16 @@
-import { BookOutlined, EditOutlined, HighlightOutlined, MenuFoldOutlined } from "@ant-design/icons";
+import {
+  BookOutlined,
+  EditOutlined,
+  HighlightOutlined,
+  MenuFoldOutlined,
+  SyncOutlined,
+} from "@ant-design/icons";
 import { Button, Tooltip } from "antd";
 import { Link } from "wouter";
 import { useAnnotationTasks } from "../api/annotation";
 import { useTexts } from "../i18n";
 import { Wordmark } from "../look/Wordmark";
+import { useSignedIn } from "../session/SignedIn";
 import { AccountMenu } from "./AccountMenu";
 import { ConversationList } from "./ConversationList";
 import styles from "./Sidebar.module.css";
@@ -16,6 +23,7 @@ interface SidebarProps {
 
 export function Sidebar({ current, onHide, onPick }: SidebarProps) {
   const texts = useTexts();
+  const { user } = useSignedIn();
   const annotates = (useAnnotationTasks().data ?? []).length > 0;
   return (
     <div className={styles.sidebar}>
@@ -44,6 +52,12 @@ export function Sidebar({ current, onHide, onPick }: SidebarProps) {
         <Link href="/annotate" className={styles.way} onClick={onPick}>
           <HighlightOutlined aria-hidden />
           {texts.annotate.title}
+        </Link>
+      )}
+      {user.role === "admin" && (
+        <Link href="/cycles" className={styles.way} onClick={onPick}>
+          <SyncOutlined aria-hidden />
+          {texts.cycles.title}
         </Link>
       )}
       <ConversationList current={current} onPick={onPick} />

@@ -1,8 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Alert, Button, Switch } from "antd";
 import { useId, useState } from "react";
-import { feedbackKeys, useConsent, useSetConsent, withdrawAll } from "../api/feedback";
-import type { Withdrawn } from "../api/types";
+import { feedbackKeys, useConsent, useSetConsent, type Withdrawn, withdrawAll } from "../api/feedback";
 import { useTexts } from "../i18n";
 import { errorText } from "../lib/errorText";
 import { Loaded } from "../look/Loaded";
@@ -60,7 +59,11 @@ export function ConsentSettings() {
           type="success"
           role="status"
           className={settings.result}
-          title={words.withdrawn(withdrawn.feedback)}
+          title={words.withdrawn(
+            withdrawn.feedback,
+            withdrawn.replaced.length,
+            withdrawn.versions_marked.length,
+          )}
         />
       )}
     </section>

@@ -35,14 +35,16 @@ export function useDocumentLanguage(): void {
 /** Numbers and dates as the language writes them. */
 export function useFormats(): {
   date: (iso: string) => string;
-  number: (value: number, digits?: number) => string;
+  /** With at most so many digits after the point, and at least `least`. */
+  number: (value: number, digits?: number, least?: number) => string;
 } {
   const locale = useLanguage() === "zh" ? "zh-CN" : "en-GB";
   return useMemo(() => {
     const dates = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
     return {
       date: (iso) => dates.format(new Date(iso)),
-      number: (value, digits = 0) => value.toLocaleString(locale, { maximumFractionDigits: digits }),
+      number: (value, digits = 0, least = 0) =>
+        value.toLocaleString(locale, { maximumFractionDigits: digits, minimumFractionDigits: least }),
     };
   }, [locale]);
 }
