@@ -10,14 +10,11 @@ from typing import Literal
 from msgspec import Struct
 
 from rixin.models import CanaryOutcome
+from rixin.renewal.cycle import Outcome, Status
 from rixin.renewal.standing import Standing
+from rixin.renewal.steps.values import StepName
 
-StepName = Literal[
-    "collect", "clean", "annotate", "dataset", "train", "export", "evaluate", "gate", "canary", "promote"
-]
 StepState = Literal["waiting", "running", "done", "skipped", "failed"]
-CycleStatus = Literal["queued", "running", "paused", "finished", "failed", "cancelled"]
-CycleOutcome = Literal["promoted", "kept", "nothing", "rolled_back"]
 Role = Literal["primary", "guard", "floor", "shown"]
 CheckKind = Literal["primary", "guard", "floor"]
 StoryRole = Literal["before", "after"]
@@ -204,9 +201,9 @@ class Story(Struct, frozen=True, kw_only=True):
     id: str
     alias: str
     why: str
-    status: CycleStatus
+    status: Status
     step: StepName | None
-    outcome: CycleOutcome | None
+    outcome: Outcome | None
     reason: str | None
     reason_zh: str | None
     created_at: datetime

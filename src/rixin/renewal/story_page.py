@@ -196,14 +196,16 @@ class _Page:
         return "".join(parts)
 
     def _better(self) -> str:
-        parts = []
+        """One table, so that the columns of what had to get better and of what had to hold stand under each other."""
+        heads = ("what", "before", "after", "", "difference", "p", "gained", "items")
+        groups = []
         for role in ROLES:
-            changes = [one for one in self.story.scores if one.role == role]
-            if changes:
-                rows = [self._change(one) for one in changes]
-                heads = ("what", "before", "after", "", "difference", "p", "gained", "items")
-                parts.append(f"<h3>{self.word(role)}</h3>{self._table(heads, rows, numbers=1)}")
-        return "".join(parts)
+            rows = [self._change(one) for one in self.story.scores if one.role == role]
+            if rows:
+                groups.append(
+                    f'<tr><th class="group" colspan="{len(heads)}">{self.word(role)}</th></tr>{_rows(rows, 1)}'
+                )
+        return self._framed(heads, "".join(groups), numbers=1)
 
     def _change(self, one: ScoreChange) -> tuple[str, ...]:
         interval = ""
@@ -296,11 +298,17 @@ class _Page:
 
     def _table(self, heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int) -> str:
         """A table of cells that are markup already; from column `numbers` on they are figures."""
+        return self._framed(heads, _rows(rows, numbers), numbers=numbers)
+
+    def _framed(self, heads: Sequence[str], body: str, *, numbers: int) -> str:
         head = "".join(
             f'<th class="{_kind(at, numbers)}">{self.word(name) if name else ""}</th>' for at, name in enumerate(heads)
         )
-        body = "".join(f"<tr>{''.join(_cells(row, numbers))}</tr>" for row in rows)
         return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _rows(rows: Iterable[Sequence[str]], numbers: int) -> str:
+    return "".join(f"<tr>{''.join(_cells(row, numbers))}</tr>" for row in rows)
 
 
 def _cells(row: Sequence[str], numbers: int) -> Iterator[str]:
@@ -337,8 +345,8 @@ def _points(one: ScoreChange, value: float) -> str:
 def _tone(one: ScoreChange) -> str:
     """Good or bad only where the interval says so."""
     if one.low is None or one.high is None:
-        return "mid"
-    return "good" if one.low > 0 else "bad" if one.high < 0 else "mid"
+        return ""
+    return "good" if one.low > 0 else "bad" if one.high < 0 else ""
 
 
 def _p_value(value: float) -> str:

@@ -7,7 +7,7 @@ from rixin.renewal.story import Story, StoryStep
 from rixin.renewal.story_words import OUTCOMES, STEP_NAMES, Language, word
 from rixin.renewal.wording import duration_of
 
-WIDTH, HEIGHT = 620, 470
+WIDTH, HEIGHT = 540, 450
 RADIUS = 150
 NODE = 20
 MARKS = {"done": "✓", "failed": "✕", "running": "●", "skipped": "–"}
@@ -81,15 +81,15 @@ def _node(step: StoryStep, at: int, angle: float, language: Language) -> str:
     x, y = _place(angle, RADIUS)
     outward, upward = math.cos(angle), math.sin(angle)
     side = "left" if outward < -0.2 else "right" if outward > 0.2 else ""
-    label_x, label_y = _place(angle, RADIUS + NODE + 12)
+    label_x, label_y = _place(angle, RADIUS + NODE + 14)
     took = duration_of(step.seconds, int(language == "zh")) if step.seconds >= 1 else ""
-    lift = -14 if upward < -0.9 else 16 if upward > 0.9 else 0
+    lift = 13 * upward - (9 if took else 0)  # above the circle its two lines end there, below it they begin there
     name = html.escape(word(STEP_NAMES, step.name, language))
-    second = f'<text class="small {side}" x="{label_x:.1f}" y="{label_y + lift + 21:.1f}">{took}</text>' if took else ""
+    second = f'<text class="small {side}" x="{label_x:.1f}" y="{label_y + lift + 24:.1f}">{took}</text>' if took else ""
     return (
         f'<g class="node {step.state}"><circle cx="{x:.1f}" cy="{y:.1f}" r="{NODE}"/>'
         f'<text x="{x:.1f}" y="{y + 6:.1f}">{MARKS.get(step.state, at + 1)}</text></g>'
-        f'<text class="{side}" x="{label_x:.1f}" y="{label_y + lift + 3:.1f}">{name}</text>{second}'
+        f'<text class="{side}" x="{label_x:.1f}" y="{label_y + lift + 6:.1f}">{name}</text>{second}'
     )
 
 

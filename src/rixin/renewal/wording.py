@@ -102,11 +102,11 @@ def summary(story: Story) -> tuple[Sentence, ...]:
         )
     if story.cost.seconds:
         cost = story.cost
-        price, price_zh = (f", {cost.price:.2f} in money", f"，费用 {cost.price:.2f}") if cost.price else ("", "")
+        price, price_zh = (f", at a price of {cost.price:.2f}", f"，费用 {cost.price:.2f}") if cost.price else ("", "")
         energy = energy_of(cost.kilowatt_hours)
         found.append(
             _both(
-                f"It took {duration_of(cost.seconds, 0)}, {cost.core_hours:.1f} core-hours and about {energy}{price}.",
+                f"It took {duration_of(cost.seconds, 0)}, {cost.core_hours:.1f} core-hours, about {energy}{price}.",
                 f"用时 {duration_of(cost.seconds, 1)}，{cost.core_hours:.1f} 核时，约 {energy}{price_zh}。",
             )
         )
