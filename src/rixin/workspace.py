@@ -22,7 +22,7 @@ from rixin.evaluation import Evaluations
 from rixin.gateway import Accounts, Keys
 from rixin.knowledge import AliasEmbedder, Libraries
 from rixin.models import Registry, Version
-from rixin.renewal import Agreement, Canaries, Completions, Cycles, FeedbackService, Withdrawing
+from rixin.renewal import Agreement, Canaries, Completions, Cycles, FeedbackService, Stories, Withdrawing
 from rixin.settings import Settings, load_settings
 from rixin.store import Database
 from rixin.training import Runs
@@ -71,6 +71,7 @@ class Workspace:
             self.canaries,
             self.annotations,
         )
+        self.stories = Stories(self.database, settings, self.models, self.evaluations, self.canaries, self.feedback)
         self._tools: Toolbox | None = None
         self._tools_lock = threading.Lock()
         self.engines = EnginePool(engine_kinds(settings) if kinds is None else kinds, max_engines=settings.max_engines)

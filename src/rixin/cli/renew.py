@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from anyio.from_thread import start_blocking_portal
@@ -13,16 +13,12 @@ from rich.console import Console
 
 from rixin.cli.follow import duration
 from rixin.cli.tables import print_json, print_table
-from rixin.renewal import STEPS, Cycle, RenewalPlan
+from rixin.renewal import STEPS, Cycle, RenewalPlan, StepName
 from rixin.workspace import Workspace, open_workspace
 
 POLL_S = 0.5
 AsJson = Annotated[bool, Parameter("--json")]
 Flag = Annotated[bool, Parameter(negative=())]
-StepName = Literal[
-    "collect", "clean", "annotate", "dataset", "train", "export", "evaluate", "gate", "canary", "promote"
-]
-
 app = App(name="renew", help="Learn from feedback: once, now; or see, pause and repeat what was begun.")
 
 

@@ -18,7 +18,11 @@ from rixin.renewal.opinions import (
 )
 from rixin.renewal.plan import RenewalPlan, plan_of, read_plan
 from rixin.renewal.standing import CanaryRules, Standing
-from rixin.renewal.steps.values import STEPS
+from rixin.renewal.steps.values import STEPS, StepName
+from rixin.renewal.story import Story
+from rixin.renewal.story_page import render as render_story
+from rixin.renewal.story_page import write_story
+from rixin.renewal.telling import Stories
 from rixin.renewal.withdrawing import Withdrawing, Withdrawn
 
 __all__ = [
@@ -42,12 +46,17 @@ __all__ = [
     "Said",
     "Signal",
     "Standing",
+    "StepName",
     "StoredCompletion",
     "StoredRequest",
+    "Stories",
+    "Story",
     "TrainingConsent",
     "VersionFeedback",
     "Withdrawing",
     "Withdrawn",
     "plan_of",
     "read_plan",
+    "render_story",
+    "write_story",
 ]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from rixin.errors import Conflict, ModelNotFound, NotFound
 from rixin.renewal.plan import RenewalPlan
-from rixin.renewal.steps.values import STEPS
+from rixin.renewal.steps.values import STEPS, StepName
 from rixin.store import AliasRow, CycleRow, CycleStepRow, Database, UserRow, now
 
 Status = Literal["queued", "running", "paused", "finished", "failed", "cancelled"]
@@ -71,7 +71,7 @@ class Cycle:
     why: str
     plan: RenewalPlan
     status: Status
-    step: str | None
+    step: StepName | None
     wanted: str | None
     attempt: int
     made: Made
@@ -219,7 +219,7 @@ class CycleTable:
             why=row.why,
             plan=msgspec.convert(row.plan, RenewalPlan),
             status=cast(Status, row.status),
-            step=row.step,
+            step=cast(StepName | None, row.step),
             wanted=row.wanted,
             attempt=row.attempt,
             made=made_of(row),

@@ -8,6 +8,7 @@ from rixin.http.console import (
     assistants,
     attachments,
     conversations,
+    cycles,
     documents,
     feedback,
     health,
@@ -34,6 +35,7 @@ for part in (
     conversations,
     feedback,
     annotation,
+    cycles,
     health,
 ):
     console_router.include_router(part.router)

@@ -86,10 +86,10 @@ def _recipe(turn: Turn, stage: str, model: Version, name: str) -> Recipe:
 def _finished(turn: Turn, run: Run) -> Run:
     """Wait for the Run. Raises its error if it fails, and Halt."""
     runs = turn.house.runs
-    if run.status in ("paused", "failed"):
+    if run.status in ("paused", "failed") or run.wanted == "pause":
         runs.resume(run)  # with the Cycle, which was resumed too
     while not (run := runs.get(run.id)).ended:
-        if run.status == "queued" and run.note:  # it has no turn yet, or no compute budget
+        if run.status == "paused" or (run.status == "queued" and run.note):  # by a person; for compute to be free
             with turn.waiting():
                 turn.sleep(POLL_S)
         else:
@@ -103,7 +103,6 @@ def _finished(turn: Turn, run: Run) -> Run:
         raise Conflict(
             f"The run {run.id} was cancelled.", fix=f"`rixin renew repeat {turn.cycle.id} train` trains anew."
         )
-    turn.require_standing()
     return run
 
 

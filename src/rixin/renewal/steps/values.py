@@ -1,14 +1,15 @@
 """What each step of a Cycle found, as it is kept with the step: what the Cycle's story is told from."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
 from rixin.evaluation import Result
 
-T = TypeVar("T", bound=Struct)
+StepName = Literal[
+    "collect", "clean", "annotate", "dataset", "train", "export", "evaluate", "gate", "canary", "promote"
+]
 
 
 class Collected(Struct, frozen=True, kw_only=True):
@@ -193,8 +194,3 @@ BY_STEP: Mapping[str, type[Struct]] = {
     "promote": Promoted,
 }
 STEPS: tuple[str, ...] = tuple(BY_STEP)
-
-
-def read(values: Mapping[str, object], type: type[T]) -> T:
-    """The values of a step as they were kept; a step that was cut off has none. Raises msgspec.ValidationError."""
-    return msgspec.convert(values, type)
