@@ -82,6 +82,14 @@ class Queue:
                 claimed_until=item.claimed_until,
             )
 
+    def wants_more(self, task_id: str, worker: Worker) -> bool:
+        """Whether rows are left that nobody was asked about, and this person may be."""
+        waiting = exists().where(AnnotationItemRow.task_id == task_id, AnnotationItemRow.state == "waiting")
+        with self._database.read() as session:
+            task, definition = self._task(session, task_id, worker)
+            may = task.status == "open" and worker.id not in _distrusted(session, task_id, definition)
+            return may and bool(session.scalar(select(waiting)))
+
     def submit(self, task_id: str, line: int, worker: Worker, value: object, seconds: float | None = None) -> None:
         """What the person says of the row; the same once more changes nothing.
 

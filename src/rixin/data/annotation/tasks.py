@@ -1,6 +1,7 @@
 """The annotations of a Workspace: rows of a dataset, what models and people said of them, and what came of it."""
 
 import hashlib
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from rixin.data.annotation.agreement import interval, krippendorff_alpha, nominal
 from rixin.data.annotation.contents import content_of, known_value
 from rixin.data.annotation.definition import Definition, check_definition
-from rixin.data.annotation.queue import Queue
+from rixin.data.annotation.queue import Queue, Worker, WorkItem
 from rixin.data.annotation.values import Value, check_value, key_of
 from rixin.data.datasets import Datasets, DatasetVersion
 from rixin.errors import Conflict, InvalidRequest, NotFound
@@ -46,6 +47,7 @@ class Annotations:
         self._database = database
         self._datasets = datasets
         self._home = home
+        self._learning = threading.Lock()
         self.queue = Queue(database)
 
     def create(self, definition: Definition, dataset: DatasetVersion, *, owner_id: str | None = None) -> Task:
@@ -81,7 +83,6 @@ class Annotations:
         for line, example in enumerate(self._datasets.open(dataset), 1):
             content = content_of(example, definition)
             known = known_value(example, definition) if share else None
-            chance = _chance(example.id)
             gold: Value | None = None
             if known is not None and golds < max(1, share * dataset.rows):
                 gold = check_value(definition, known)
@@ -90,12 +91,11 @@ class Annotations:
                 line=line,
                 example_id=example.id,
                 content=content,
-                state="queued" if gold is None else "done",
+                state="waiting" if gold is None else "done",
                 value=gold,
                 gold=gold,
                 confidence=None if gold is None else 1.0,
-                # Until something was learned, people see the rows in no order: what they check first is a fair sample.
-                priority=chance,
+                priority=_chance(example.id),
                 safety=definition.two_person is True,
             )
         if share and not golds:
@@ -104,6 +104,30 @@ class Annotations:
                 fix="Give some rows their `answer` as task examples, or leave out `gold_share`.",
                 param="gold_share",
             )
+
+    def next(self, task_id: str, worker: Worker) -> WorkItem | None:
+        """A row for this person. Where none is left in the queue, it is first learned from what people said.
+
+        None where there is nothing for this person. Raises NotFound.
+        """
+        item = self.queue.next(task_id, worker)
+        if item is not None or not self.queue.wants_more(task_id, worker):
+            return item
+        with self._learning:  # who comes second finds what the first laid there
+            item = self.queue.next(task_id, worker)
+            if item is None:
+                self.step(task_id)
+                item = self.queue.next(task_id, worker)
+        return item
+
+    def step(self, task_id: str, *, seed: int | None = None) -> None:
+        """Learn from what people said: the next rows are laid in their queue, or the rest passes. Raises NotFound.
+
+        `seed` is what samples are drawn by, for a trial that can be repeated; nobody can know it otherwise.
+        """
+        from rixin.data.annotation.steering import Steering  # brings numpy, which the server starts without
+
+        Steering(self._database, self._home).step(task_id, seed=seed)
 
     def list(self) -> list[Task]:
         """Every annotation, the newest first."""

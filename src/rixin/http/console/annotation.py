@@ -91,7 +91,7 @@ async def list_annotation_tasks(person: Person, house: House) -> Response:
     openapi_extra=describe(answer=AnnotationItem),
 )
 async def next_annotation_item(task_id: str, person: Person, house: House) -> Response:
-    item = await run_sync(house.annotations.queue.next, task_id, _worker(person))
+    item = await run_sync(house.annotations.next, task_id, _worker(person))
     if item is None:
         return Response(status_code=204)
     return json_answer(
