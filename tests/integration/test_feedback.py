@@ -1,18 +1,23 @@
 """Feedback: who may say what of which answer, and what is kept of it, on SQLite and on PostgreSQL."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, select, update
 
-from rixin.assistants import Conversations, Message
+from rixin.assistants import Conversations, Given, Message
 from rixin.assistants.drafts import Drafts, Ending
-from rixin.data import Datasets
+from rixin.assistants.given import pack_given
+from rixin.data import ChatExample, Datasets, Sourced, Turn
+from rixin.engines import Message as PromptMessage
 from rixin.errors import Conflict, InvalidRequest, NotFound
+from rixin.errors import Withdrawn as Gone
 from rixin.gateway import Principal
-from rixin.renewal import Agreement, FeedbackService, Said, Withdrawing
+from rixin.renewal import Agreement, Feedback, FeedbackService, Said, Withdrawing
 from rixin.settings import Settings
-from rixin.store import Database, UserRow
+from rixin.store import Database, FeedbackRow, MessageRow, UserRow, now
 
 ME = Principal(user_id="usr_me", role="member")
 OTHER = Principal(user_id="usr_other", role="member")
@@ -160,3 +165,172 @@ def test_members_see_their_own_feedback_and_administrators_all(feedback: Feedbac
     assert [one.rating for one in feedback.page(ME, rating=1).data] == [1, 1]
     up, down = feedback.summary()[0].up, feedback.summary()[0].down
     assert (up, down) == (2, 3)
+
+
+def test_nothing_is_learned_from_who_did_not_agree(
+    database: Database, feedback: FeedbackService, ask: Ask, tmp_path: Path
+) -> None:
+    feedback.give(ME, ask("q").id, Said(rating=1))
+    assert feedback.consent(ME.user_id).given is None
+    assert feedback.learnable() == []
+    assert len(service(database, tmp_path, learn_from="all").learnable()) == 1, "the organisation has their agreement"
+    feedback.set_consent(ME.user_id, given=True)
+    assert len(feedback.learnable()) == 1
+    assert service(database, tmp_path, learn_from="nobody").learnable() == []
+    assert service(database, tmp_path, learn_not_from=["ＭＥ"]).learnable() == []
+    feedback.set_consent(ME.user_id, given=False)
+    assert feedback.learnable() == []
+    assert service(database, tmp_path, learn_from="all").learnable() == [], "a person's own no always holds"
+
+
+def test_what_became_allowed_since_is_new_too(feedback: FeedbackService, ask: Ask) -> None:
+    feedback.give(ME, ask("q").id, Said(rating=1))
+    since = now()
+    assert feedback.learnable(after=since) == []
+    feedback.set_consent(ME.user_id, given=True)
+    assert len(feedback.learnable(after=since)) == 1
+    assert feedback.learnable(after=now()) == []
+
+
+def test_what_is_learned_is_what_the_model_was_given_without_personal_data(feedback: FeedbackService, ask: Ask) -> None:
+    feedback.set_consent(ME.user_id, given=True)
+    first = ask("我叫王小明，电话13812345678", answer="王小明您好")
+    second = ask("我的电话是多少？", first, answer="13812345679")
+    feedback.give(ME, second.id, Said(rating=-1, correction="138-1234-5678"))
+    [item] = feedback.learnable()
+    assert [(turn.role, turn.content) for turn in item.messages] == [
+        ("user", "我叫[姓名1]，电话[电话1]"),
+        ("assistant", "[姓名1]您好"),
+        ("user", "我的电话是多少？"),
+    ]
+    assert (item.answer, item.correction, item.person) == ("[电话2]", "[电话1]", ME.user_id)
+    assert item.origin == f"feedback:{item.id}"
+
+
+def test_signals_alone_teach_nothing(feedback: FeedbackService, ask: Ask) -> None:
+    feedback.set_consent(ME.user_id, given=True)
+    feedback.signal(ME, ask("q").id, "copied")
+    feedback.give(ME, ask("r").id, Said(comment="nice"))
+    assert feedback.learnable() == []
+
+
+def test_what_the_house_said_in_the_model_s_stead_is_no_lesson_but_its_correction_is(
+    database: Database, feedback: FeedbackService, ask: Ask
+) -> None:
+    feedback.set_consent(ME.user_id, given=True)
+    answer = ask("q", answer="The documents do not say.")
+    prompt = (PromptMessage(role="system", content="Rules"), PromptMessage(role="user", content="q"))
+    given = Given(messages=prompt, opening="Judgement: yes\nAnswer:", written="")
+    with database.write() as session:
+        session.execute(update(MessageRow).where(MessageRow.id == answer.id).values(given=pack_given(given)))
+    feedback.give(ME, answer.id, Said(rating=1))
+    assert feedback.learnable() == []
+    feedback.give(ME, answer.id, Said(rating=-1, correction="42 [1]"))
+    [item] = feedback.learnable()
+    assert (item.messages, item.opening, item.correction) == (prompt, given.opening, "42 [1]")
+
+
+def test_a_pair_is_learned_only_where_both_answered_the_same_prompt(
+    database: Database, feedback: FeedbackService, ask: Ask
+) -> None:
+    feedback.set_consent(ME.user_id, given=True)
+    one = ask("q", answer="a")
+    two = ask("q", answer="b", again=one)
+    feedback.prefer(ME, one.id, two.id, "second")
+    [item] = feedback.learnable()
+    assert (item.kind, item.preferred, item.answer, item.other_answer) == ("preference", "second", "a", "b")
+    other = Given(messages=(PromptMessage(role="user", content="q, with other passages"),))
+    with database.write() as session:
+        session.execute(update(MessageRow).where(MessageRow.id == two.id).values(given=pack_given(other)))
+    feedback.prefer(ME, one.id, two.id, "second")
+    assert feedback.learnable() == []
+
+
+def test_what_is_taken_back_leaves_only_ids(database: Database, feedback: FeedbackService, ask: Ask) -> None:
+    feedback.set_consent(ME.user_id, given=True)
+    answer = ask("secret question")
+    said = feedback.give(ME, answer.id, Said(rating=-1, correction="secret answer", comment="secret"))
+    assert said is not None
+    with pytest.raises(NotFound) as told:
+        feedback.withdraw(OTHER, said.id)
+    with pytest.raises(NotFound) as never:
+        feedback.withdraw(OTHER, "f_none")
+    assert str(told.value).replace(said.id, "f_none") == str(never.value)
+    assert feedback.withdraw(ME, said.id).feedback == 1
+    with database.read() as session:
+        row = session.get_one(FeedbackRow, said.id)
+    assert (row.message_id, row.version_id, row.owner_id) == (answer.id, "v_1", None)
+    assert (row.rating, row.correction, row.comment, row.context, row.reasons) == (None, None, None, {}, [])
+    assert feedback.page(ADMIN).data == []
+    assert feedback.summary() == []
+    assert feedback.learnable() == []
+    with pytest.raises(NotFound):
+        feedback.withdraw(ME, said.id)
+    again = feedback.give(ME, answer.id, Said(rating=1))
+    assert again is not None
+    assert again.id != said.id, "what is said anew is another item, or a dataset would give it up again"
+
+
+def lesson(said: Feedback | None) -> Sourced:
+    assert said is not None
+    example = ChatExample(messages=(Turn(role="user", content="q"), Turn(role="assistant", content=said.id)))
+    return Sourced(example=example, origin=f"feedback:{said.id}", person=ME.user_id)
+
+
+def test_a_withdrawal_takes_the_rows_out_of_every_dataset(
+    database: Database, feedback: FeedbackService, ask: Ask, tmp_path: Path
+) -> None:
+    datasets = Datasets(database, tmp_path)
+    kept, gone = (feedback.give(ME, ask(name).id, Said(rating=1)) for name in ("kept", "gone"))
+    assert gone is not None
+    old = datasets.add_sourced("lessons", [lesson(kept), lesson(gone)], source="feedback")
+    done = feedback.withdraw(ME, gone.id)
+    assert done.replaced == [(old.id, datasets.resolve("lessons").id)]
+    [left] = datasets.open(datasets.resolve("lessons"))
+    assert isinstance(left, ChatExample)
+    assert left.messages[-1].content == getattr(kept, "id", None)
+
+
+def test_a_refusal_takes_a_person_s_rows_out_of_the_datasets_and_leaves_what_they_said(
+    database: Database, feedback: FeedbackService, ask: Ask, tmp_path: Path
+) -> None:
+    feedback.set_consent(ME.user_id, given=True)
+    said = feedback.give(ME, ask("q").id, Said(rating=1))
+    old = Datasets(database, tmp_path).add_sourced("lessons", [lesson(said)], source="feedback")
+    feedback.set_consent(ME.user_id, given=False)
+    with pytest.raises(Gone):
+        Datasets(database, tmp_path).resolve(old.id)
+    assert feedback.page(ME).data == [said]
+
+
+def test_who_withdraws_all_and_whoever_is_deleted_leave_nothing(
+    database: Database, feedback: FeedbackService, ask: Ask
+) -> None:
+    for at in range(3):
+        feedback.give(ME, ask(f"q{at}").id, Said(rating=1))
+    assert feedback.withdraw_all(ME.user_id).feedback == 3
+    feedback.give(ME, ask("later").id, Said(rating=1))
+    with database.write() as session:
+        session.execute(delete(UserRow).where(UserRow.id == ME.user_id))
+    assert feedback.learnable() == []
+    assert feedback.withdraw_all(ME.user_id).feedback == 1
+    with database.read() as session:
+        assert {row.withdrawn_at is None for row in session.scalars(select(FeedbackRow))} == {False}
+
+
+def test_a_conversation_s_feedback_goes_with_it(feedback: FeedbackService, ask: Ask) -> None:
+    answer = ask("q")
+    feedback.give(ME, answer.id, Said(rating=1))
+    with pytest.raises(NotFound):
+        feedback.withdraw_conversation(OTHER, answer.conversation_id)
+    assert feedback.withdraw_conversation(ME, answer.conversation_id).feedback == 1
+    assert feedback.page(ME).data == []
+
+
+def test_two_who_speak_at_once_make_one_row(feedback: FeedbackService, ask: Ask) -> None:
+    answer = ask("q")
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda at: feedback.give(ME, answer.id, Said(rating=1, comment=f"c{at}")), range(24)))
+        list(pool.map(lambda _: feedback.signal(ME, answer.id, "copied"), range(24)))
+    assert len({one.id for one in done if one is not None}) == 1
+    assert feedback.summary()[0].signals == {"copied": 24}

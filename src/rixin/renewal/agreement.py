@@ -28,7 +28,6 @@ class Allowance(Struct, frozen=True, kw_only=True):
     """May this person be learned from now, and since when have they said what they said."""
 
     allowed: bool
-    refused: bool
     since: datetime | None
 
 
@@ -55,17 +54,16 @@ class Agreement:
 
     def allowances(self, session: Session) -> dict[str, Allowance]:
         """Everybody's, as it is now."""
-        said: dict[str, tuple[bool, datetime]] = {}
+        said: dict[str, tuple[bool | None, datetime]] = {}
         query = select(TrainingConsentRow.user_id, TrainingConsentRow.given, TrainingConsentRow.at)
         for user_id, given, at in session.execute(query.order_by(TrainingConsentRow.id)):
             said[user_id] = (given, at)
         found = {}
         for user_id, key in session.execute(select(UserRow.id, UserRow.name_key)):
             given, since = said.get(user_id, (None, None))
-            allowed = self._rule == "all" if given is None else given
+            willing = self._rule == "all" if given is None else given
             found[user_id] = Allowance(
-                allowed=allowed and self._rule != "nobody" and key not in self._never,
-                refused=given is False,
+                allowed=willing and self._rule != "nobody" and key not in self._never,
                 since=since,
             )
         return found

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from rixin.renewal.agreement import Allowance
 from rixin.renewal.answered import context_of
+from rixin.renewal.masking import masked
 from rixin.renewal.opinions import Choice, Context, FeedbackItem, Kind, Rating, Reason
 from rixin.store import FeedbackRow
 
@@ -26,7 +27,7 @@ def learnable(session: Session, allowances: Mapping[str, Allowance], after: date
     for row in session.scalars(query.order_by(FeedbackRow.updated_at, FeedbackRow.id).execution_options(yield_per=500)):
         context = context_of(row.context)
         if _teaches(row, context):
-            items.append(_item(row, context))
+            items.append(masked(_item(row, context)))
     return items
 
 
