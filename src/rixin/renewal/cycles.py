@@ -18,6 +18,7 @@ from rixin.renewal.canary import Canaries
 from rixin.renewal.cycle import Cycle, CycleTable, Status
 from rixin.renewal.plan import RenewalPlan, read_plan
 from rixin.renewal.rewrites import Rewrites
+from rixin.renewal.schedule import Schedule
 from rixin.renewal.steps.turn import Bench, House, Learnable
 from rixin.renewal.steps.values import STEPS
 from rixin.settings import Settings
@@ -155,10 +156,27 @@ class Cycles:
         mine = None if only is None else {run for one in only for run in self.get(one).made.runs.values()}
         works: list[Work] = [
             self._house.runs.work(mine),
-            CycleWork(self._house, Bench(portal, engines), only=only, mine=mine),
+            CycleWork(
+                self._house,
+                Bench(portal, engines),
+                only=only,
+                mine=mine,
+                due=self._schedule().look if only is None else None,
+            ),
         ]
         with executing(self._settings, works) as here:
             yield here
+
+    def _schedule(self) -> Schedule:
+        def newest(alias: str) -> Cycle | None:
+            return next(iter(self._table.listed(alias=alias, limit=1)), None)
+
+        return Schedule(
+            self.plan,
+            newest,
+            lambda after: len(self._house.feedback.learnable(after=after)),
+            lambda plan, why: self.create(plan, why=why),
+        )
 
     def _ask(self, cycle: str, wanted: str) -> Cycle:
         alone = not self.executed_elsewhere()  # where nobody executes, nobody would hear

@@ -26,7 +26,7 @@ MOST_AGAIN = 3
 
 
 class CycleWork:
-    """The Cycles of a Workspace, or `only` these, whose runs are then put into `mine`."""
+    """The Cycles of a Workspace, or `only` these, whose runs are then put into `mine`. `due` begins what is due."""
 
     def __init__(
         self,
@@ -35,20 +35,21 @@ class CycleWork:
         *,
         only: Collection[str] | None = None,
         mine: set[str] | None = None,
-        schedule: Callable[[], None] = lambda: None,
+        due: Callable[[], None] | None = None,
     ) -> None:
         self._house = house
         self._table = house.table
         self._bench = bench
         self._only = only
         self._mine = mine
-        self._schedule = schedule
+        self._due = due
         self._stopping = threading.Event()
         self.kind = JobKind("cycles", {name: partial(self._do, name) for name in STEPS}, parallel=PARALLEL)
 
     def waiting(self) -> Sequence[str]:
         """Those that a dead process left under way, and those that are queued; what is due is queued first."""
-        self._schedule()
+        if self._due is not None:
+            self._due()
         with self._table.database.read() as session:
             found = session.scalars(
                 select(CycleRow.id)
