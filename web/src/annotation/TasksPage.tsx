@@ -35,9 +35,12 @@ export default function TasksPage() {
   );
 }
 
+/** What people are asked now, and what they may be asked later. */
 const toDo = ({ status, counts }: AnnotationTask) =>
   status === "open" ? counts.queued + counts.disputed : 0;
-const byWaiting = (one: AnnotationTask, other: AnnotationTask) => toDo(other) - toDo(one);
+const later = ({ status, counts }: AnnotationTask) => (status === "open" ? counts.waiting : 0);
+const byWaiting = (one: AnnotationTask, other: AnnotationTask) =>
+  toDo(other) - toDo(one) || later(other) - later(one);
 
 function Card({ task }: { task: AnnotationTask }) {
   const texts = useTexts();
@@ -58,7 +61,14 @@ function Card({ task }: { task: AnnotationTask }) {
           {task.status === "closed" && <Tag className={cards.tag}>{texts.annotate.closed}</Tag>}
         </span>
         <span className={styles.brief}>{task.instructions}</span>
-        <span className={styles.waiting}>{texts.annotate.toDo(toDo(task), number(toDo(task)))}</span>
+        <span className={styles.waiting}>
+          {[
+            ...(toDo(task) > 0 || later(task) === 0
+              ? [texts.annotate.toDo(toDo(task), number(toDo(task)))]
+              : []),
+            ...(later(task) > 0 ? [texts.annotate.notYet(number(later(task)))] : []),
+          ].join(" · ")}
+        </span>
         <Progress percent={percentOf(counts)} size="small" aria-label={texts.annotate.progress} />
         <span className={styles.about}>{about.join(" · ")}</span>
       </Link>

@@ -96,6 +96,7 @@ export const renew = {
       answer: "Answer",
     },
     toDo: (count: number, text: string) => (count === 1 ? "1 waits for people" : `${text} wait for people`),
+    notYet: (text: string) => `${text} not looked at yet`,
     doneCount: (text: string) => `${text} done by people`,
     passedCount: (text: string) => `${text} by models`,
     disputedCount: (text: string) => `${text} disputed`,

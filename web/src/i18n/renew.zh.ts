@@ -86,6 +86,7 @@ export const renew: RenewTexts = {
       answer: "作答",
     },
     toDo: (_, text) => `${text} 条待人工处理`,
+    notYet: (text) => `${text} 条还没看`,
     doneCount: (text) => `人工完成 ${text} 条`,
     passedCount: (text) => `模型完成 ${text} 条`,
     disputedCount: (text) => `${text} 条有分歧`,
