@@ -225,6 +225,15 @@ def test_what_a_suite_asks_is_dropped() -> None:
     assert clean(rows).report.notes == ("The rows were not held against any suite.",)
 
 
+def test_the_form_that_many_questions_share_is_not_what_one_of_them_asks() -> None:
+    form = "请从下面的合同条款中抽取甲方、乙方、金额和日期，只输出规定格式的结果，不要作任何解释，条款如下："
+    asked = [form + clause for clause in ("甲方北京一公司", "甲方上海二公司", "甲方广州三公司")]
+    found = clean(sourced(chat("{}", question=form + "甲方成都四公司")), suites=asked)
+    assert found.report.reasons == {}
+    copied = clean(sourced(chat("{}", question=asked[0])), suites=asked[:1])
+    assert copied.report.reasons == {"contaminated": 1}
+
+
 def test_the_report_adds_up_and_keeps_the_order() -> None:
     texts = [*(text for _, text in DROPPED.values()), *KEPT.values(), *list(KEPT.values())[:3]]
     rows = [Sourced(example=TextExample(text=text), origin=f"row:{at}", person="u_1") for at, text in enumerate(texts)]

@@ -11,6 +11,8 @@ CHARACTERS = 30
 # A text shorter than a whole window counts if all of it is there, unless it is so short that chance would do it.
 LEAST_WORDS = 8
 LEAST_CHARACTERS = 14
+# A window that more items have is their form (instructions, the head of a contract), not what one of them asks.
+MOST_SHARING = 2
 _TOKEN = re.compile(r"[㐀-鿿]|[^\W_㐀-鿿]+")
 _CHINESE = re.compile(r"[㐀-鿿]")
 
@@ -36,6 +38,13 @@ class Windows:
                 for window in _windows(run, size):
                     for name in known.get(window, ()):
                         yield name, window if isinstance(window, str) else " ".join(window)
+
+    def own(self, text: str) -> tuple[str, str] | None:
+        """An item of which a window is in `text` that hardly any other item has, with that window."""
+        sharing: dict[str, set[str]] = defaultdict(set)
+        for name, shared in self.search(text):
+            sharing[shared].add(name)
+        return next(((min(names), shared) for shared, names in sharing.items() if len(names) <= MOST_SHARING), None)
 
 
 def _runs(text: str) -> Iterator[Run]:

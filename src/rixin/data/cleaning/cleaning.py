@@ -38,7 +38,7 @@ def clean(rows: Iterable[Sourced], rules: CleaningRules = USUAL, *, suites: Iter
     and nothing of what is labelled as bad. No row is dropped for being short.
     """
     asked = list(suites)
-    index = Windows({"": asked})
+    index = Windows({str(number): [text] for number, text in enumerate(asked)})
     kept: list[Sourced] = []
     dropped: list[tuple[int, Dropped]] = []
     changed: set[int] = set()
@@ -93,8 +93,8 @@ def _verdict(example: AnyExample, rules: CleaningRules, index: Windows) -> tuple
         if name is not None and name not in rules.languages:
             return "language", f"it is {name}, and {', '.join(rules.languages)} are kept"
     for text in texts(example):
-        for _, shared in index.search(text):
-            return "contaminated", f"a suite asks: {shared}"
+        if found := index.own(text):
+            return "contaminated", f"a suite asks: {found[1]}"
     return None
 
 
