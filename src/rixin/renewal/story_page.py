@@ -197,7 +197,7 @@ class _Page:
 
     def _better(self) -> str:
         """One table, so that the columns of what had to get better and of what had to hold stand under each other."""
-        heads = ("what", "before", "after", "", "difference", "p", "gained", "items")
+        heads = ("what", "difference", "before", "after", "", "p", "gained", "items")
         groups = []
         for role in ROLES:
             rows = [self._change(one) for one in self.story.scores if one.role == role]
@@ -210,15 +210,15 @@ class _Page:
     def _change(self, one: ScoreChange) -> tuple[str, ...]:
         interval = ""
         if one.low is not None and one.high is not None:
-            interval = f' <span class="soft">{_points(one, one.low)} … {_points(one, one.high)}</span>'
+            interval = f'<br><span class="soft">{_points(one, one.low)} … {_points(one, one.high)}</span>'
         tone = _tone(one)
         drawn = change(one.before, one.after, tone) if one.higher_is_better else ""
         return (
             f'<span class="soft">{_text(one.suite_title)}</span><br>{_text(one.task)} · {_text(one.metric)}',
+            f'<span class="tone {tone}">{_points(one, one.difference)}</span>{interval}',
             _score(one, one.before),
             _score(one, one.after),
             drawn,
-            f'<span class="tone {tone}">{_points(one, one.difference)}</span>{interval}',
             "" if one.p_better is None else _p_value(one.p_better),
             f"+{one.gained} −{one.lost}" if one.p_better is not None else "",
             str(one.items),

@@ -100,13 +100,14 @@ CANARY_OUTCOMES: Mapping[str, tuple[str, str]] = {
     "ended": ("ended", "已结束"),
 }
 DROPPED: Mapping[str, tuple[str, str]] = {
-    "duplicate": ("duplicates", "重复"),
-    "near_duplicate": ("nearly duplicates", "近似重复"),
-    "contaminated": ("in a test", "与考题重合"),
+    "nothing_to_learn": ("nothing to learn", "没有可学的内容"),
+    "unreadable": ("unreadable", "无法读取"),
     "language": ("other language", "语言不符"),
-    "quality": ("poor quality", "质量不足"),
-    "repetition": ("repetitive", "重复啰嗦"),
-    "doubted": ("not believed", "存疑"),
+    "not_text": ("no text", "不是文字"),
+    "repetitive": ("repetitive", "重复啰嗦"),
+    "duplicate": ("twice there", "重复"),
+    "near_duplicate": ("nearly the same", "近似重复"),
+    "contaminated": ("asked in a test", "与考题重合"),
 }
 
 
