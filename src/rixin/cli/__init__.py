@@ -23,6 +23,7 @@ app.command("rixin.cli.train:app", name="train", help="Train a model on your dat
 app.command("rixin.cli.runs:app", name="runs", help="List, follow, pause, resume and cancel trainings.")
 app.command("rixin.cli.renew:app", name="renew", help="Learn from feedback: from corrections to a better model.")
 app.command("rixin.cli.data:app", name="data", help="Check, add, show, list, pull and remove datasets.")
+app.command("rixin.cli.annotate:app", name="annotate", help="Label rows: models first, people where those are unsure.")
 app.command("rixin.cli.library:app", name="library", help="Make, fill, search and share Libraries of documents.")
 app.command("rixin.cli.evaluation:app", name="eval", help="Evaluate models on suites of questions.")
 app.command(

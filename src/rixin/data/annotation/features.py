@@ -1,11 +1,15 @@
 """What a classifier sees of a row: its embedding, its words, and what models said of it."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rixin.models import full_disk_named
 
 Numbers = NDArray[np.float64]
 
@@ -45,6 +49,23 @@ def word_vectors(texts: Sequence[str]) -> Numbers:
         for start in range(0, len(texts), _CHUNK)
     ]
     return np.concatenate(parts).astype(np.float64)
+
+
+def keep_features(path: Path, texts: Sequence[str], vectors: bytes | None = None) -> None:
+    """Write what the rows are told apart by: their words, and their embeddings (float32 rows) where there are any."""
+    blocks = [word_vectors(texts)]
+    if vectors is not None:
+        blocks.append(np.frombuffer(vectors, "<f4").reshape(len(texts), -1).astype(np.float64))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with full_disk_named(path.parent), partial.open("wb") as file:
+            np.save(file, joined(*blocks).astype(np.float32))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def joined(*blocks: Numbers) -> Numbers:

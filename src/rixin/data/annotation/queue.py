@@ -180,7 +180,7 @@ def _open(task_id: str, definition: Definition, worker: Worker, moment: datetime
     said = (
         select(func.count())
         .select_from(AnnotationLabelRow)
-        .where(*_of_item(), AnnotationLabelRow.person, AnnotationLabelRow.value.is_not(None))
+        .where(*of_item(), AnnotationLabelRow.person, AnnotationLabelRow.value.is_not(None))
         .scalar_subquery()
     )
     # A third person decides between two. Where even that decided nothing, an administrator has to.
@@ -193,7 +193,7 @@ def _open(task_id: str, definition: Definition, worker: Worker, moment: datetime
             AnnotationItemRow.task_id == task_id,
             (AnnotationItemRow.state == "queued") | open_dispute,
             _unclaimed(moment),
-            ~exists().where(*_of_item(), AnnotationLabelRow.annotator == worker.id),
+            ~exists().where(*of_item(), AnnotationLabelRow.annotator == worker.id),
         )
         .order_by((AnnotationItemRow.state == "disputed").desc(), AnnotationItemRow.priority.desc())
     )
@@ -213,7 +213,7 @@ def _gold(
         AnnotationItemRow.task_id == task_id,
         AnnotationItemRow.gold.is_not(None),
         _unclaimed(moment),
-        ~exists().where(*_of_item(), AnnotationLabelRow.annotator == worker.id),
+        ~exists().where(*of_item(), AnnotationLabelRow.annotator == worker.id),
     )
     return session.scalars(_locked(wanted.order_by(AnnotationItemRow.priority.desc()))).first()
 
@@ -226,7 +226,8 @@ def _unclaimed(moment: datetime) -> ColumnElement[bool]:
     return or_(AnnotationItemRow.claimed_until.is_(None), AnnotationItemRow.claimed_until <= moment)
 
 
-def _of_item() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def of_item() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """That a label is of an item."""
     return (
         AnnotationLabelRow.task_id == AnnotationItemRow.task_id,
         AnnotationLabelRow.line == AnnotationItemRow.line,
@@ -285,7 +286,7 @@ def gold_records(session: Session, task_id: str) -> dict[str, tuple[int, int]]:
     """Of each person how many known answers they gave rightly, and how many they were asked for."""
     query = (
         select(AnnotationLabelRow.annotator, AnnotationLabelRow.value, AnnotationItemRow.gold)
-        .join(AnnotationItemRow, and_(*_of_item()))
+        .join(AnnotationItemRow, and_(*of_item()))
         .where(
             AnnotationLabelRow.task_id == task_id,
             AnnotationLabelRow.person,

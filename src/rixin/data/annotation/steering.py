@@ -13,14 +13,14 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from rixin.data.annotation.definition import Definition
-from rixin.data.annotation.features import joined, word_vectors
+from rixin.data.annotation.features import keep_features
 from rixin.data.annotation.guessing import Guesses, Vote, guess
 from rixin.data.annotation.planning import Plan, Scene, Step, audit_step, learning_step
+from rixin.data.annotation.tasks import features_file
 from rixin.data.annotation.values import Value, key_of
 from rixin.errors import NotFound
 from rixin.store import AnnotationItemRow, AnnotationLabelRow, AnnotationTaskRow, Database
 
-FEATURES_FILE = "features.npy"
 SEEDS_OF_A_CLASS = 3
 FEWEST_SEEDS = 20
 _AT_ONCE = 2000
@@ -77,33 +77,15 @@ class Steering:
             _lay(session, task_id, known, guesses, step)
         return step.plan
 
-    def keep_vectors(self, task_id: str, texts: Sequence[str], vectors: Numbers | None) -> None:
-        """Keep what rows are told apart by: their words, and their embeddings where there are any."""
-        words = word_vectors(texts)
-        folder = self._folder(task_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".{FEATURES_FILE}.{os.getpid()}"
-        try:
-            with partial.open("wb") as file:
-                np.save(file, (words if vectors is None else joined(words, vectors)).astype(np.float32))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(folder / FEATURES_FILE)
-        finally:
-            partial.unlink(missing_ok=True)
-
     def _features(self, task_id: str) -> Numbers:
-        path = self._folder(task_id) / FEATURES_FILE
-        if not path.exists():
+        path = features_file(self._home, task_id)
+        if not path.exists():  # nobody embedded the rows: their words have to do
             contents = select(AnnotationItemRow.content).where(AnnotationItemRow.task_id == task_id)
             with self._database.read() as session:
-                texts = list(session.scalars(contents.order_by(AnnotationItemRow.line)))
-            self.keep_vectors(task_id, texts, None)
+                texts = session.scalars(contents.order_by(AnnotationItemRow.line)).all()
+            keep_features(path, texts)
         features: Numbers = np.load(path).astype(np.float64)
         return features
-
-    def _folder(self, task_id: str) -> Path:
-        return self._home / "annotation" / task_id
 
 
 def _read(session: Session, task_id: str, seed: int | None) -> _Known:
