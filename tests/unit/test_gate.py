@@ -190,7 +190,7 @@ def test_differing_settings_and_missing_items_are_said() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "missing required field `primary`"),
+        ("", "A Gate needs a primary"),
         ("primary = []", "needs a primary"),
         ("[[primary]]\ntask = 1\nmetric = 'x'", "primary"),
         ("[[primary]]\ntask = 'a'\nmetric = 'b'\nmargin = 1", "unknown field `margin`"),
@@ -203,3 +203,29 @@ def test_a_broken_gate_is_refused_with_the_place(text: str, said: str) -> None:
     with pytest.raises(InvalidRequest, match=said) as caught:
         parse_gate(text, "gate.toml")
     assert caught.value.where == "gate.toml"
+
+
+GUARDS_ALONE = """
+need = "none"
+
+[[guard]]
+task = "general"
+metric = "right"
+margin = 0.05
+"""
+
+
+def test_a_gate_of_guards_alone_holds_what_makes_nothing_worse() -> None:
+    same = {"general": right(200, 300)}
+    held = judged(same, same, rule=GUARDS_ALONE)
+    assert held.promote
+    assert held.reason == "Promote: general/right is not worse by 5.0 points (+0.0)."
+    worse = judged(same, {"general": right(150, 300)}, rule=GUARDS_ALONE)
+    assert not worse.promote
+
+
+def test_guards_alone_have_no_primary_beside_them() -> None:
+    with pytest.raises(InvalidRequest, match='need = "none" has guards or floors, and no primary'):
+        parse_gate(f'need = "none"\n{RULE}', "gate.toml")
+    with pytest.raises(InvalidRequest, match="A Gate needs a primary"):
+        parse_gate(GUARDS_ALONE.replace('need = "none"', ""), "gate.toml")

@@ -5,11 +5,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rixin.compute.jobs import ExecutorLock, JobKind, Jobs, jobs_url
 from rixin.errors import RixinError
-from rixin.settings import Settings
+
+if TYPE_CHECKING:  # it brings pydantic, which processes that only run a child do without
+    from rixin.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Executor:
     It takes the lock as soon as it is free, and starts DBOS when the first job needs it.
     """
 
-    def __init__(self, settings: Settings, works: Sequence[Work]) -> None:
+    def __init__(self, settings: "Settings", works: Sequence[Work]) -> None:
         self._settings = settings
         self._works = works
         self._lock = ExecutorLock(settings.home)
@@ -126,7 +128,7 @@ class Executor:
 
 
 @contextmanager
-def executing(settings: Settings, works: Sequence[Work]) -> Iterator[bool]:
+def executing(settings: "Settings", works: Sequence[Work]) -> Iterator[bool]:
     """Execute jobs within; yields whether this process does (else another does, until it ends)."""
     executor = Executor(settings, works)
     held = executor.start()
