@@ -4,7 +4,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 from anyio.from_thread import start_blocking_portal
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from rixin.cli.follow import duration
 from rixin.cli.tables import print_json, print_table
-from rixin.renewal import STEPS, Cycle, RenewalPlan, StepName
+from rixin.renewal import STEPS, Cycle, RenewalPlan, StepName, write_story
 from rixin.workspace import Workspace, open_workspace
 
 POLL_S = 0.5
@@ -107,6 +108,25 @@ def show(cycle: str, *, as_json: AsJson = False) -> None:
         mark = "✓" if step.finished_at else "…"
         print(f"{mark} {step.name:<9} {duration(step.seconds):>8}  {step.said.en}")
     _tell(found)
+
+
+@app.command
+def story(cycle: str, *, language: Literal["zh", "en"] = "zh", to: Path | None = None) -> None:
+    """Write the story of a cycle as one HTML file: what people complained of, what was learned, what got better.
+
+    Parameters
+    ----------
+    cycle
+        Its id.
+    language
+        zh or en.
+    to
+        The file; CYCLE.html here if left out.
+    """
+    path = to or Path(f"{cycle}.html")
+    with open_workspace() as workspace:
+        write_story(workspace.stories.tell(workspace.cycles.get(cycle)), path, language)
+    print(path)
 
 
 @app.command
