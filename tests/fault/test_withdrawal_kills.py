@@ -37,7 +37,7 @@ with Database.open(where) as database:
 ADD = """
 import os, signal, sys
 from pathlib import Path
-import rixin.data.datasets as module
+import rixin.data.adding as module
 from rixin.data import Datasets, Sourced, TextExample
 from rixin.store import Database
 def deadly(*arguments):

@@ -255,7 +255,9 @@ def _sweep_partials(database: Database, blobs: BlobStore) -> None:
     for folder in blobs.partials("dataset-"):
         with blobs.lock_if_free(folder.name) as free:
             if free:  # else somebody is at work there, who looks for withdrawals at the end
-                (folder / ROWS_FILE).unlink(missing_ok=True)
+                for file in folder.iterdir():
+                    if file.name != ADOPTED_FILE:
+                        file.unlink()
                 _forget_adopted(database, blobs, folder / ADOPTED_FILE)
 
 
