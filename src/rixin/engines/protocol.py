@@ -207,6 +207,7 @@ class Capabilities(Struct, frozen=True, kw_only=True, omit_defaults=True):
     generate: bool = False
     score: bool = False
     embed: bool = False
+    rerank: bool = False
     tools: bool = False
     json_schema: bool = False
     context_length: int = 0

@@ -17,7 +17,7 @@ LENGTH_BYTES = 4
 class Load(Struct, frozen=True, kw_only=True, tag="load"):
     """The first message: what to run. `threads` and `kv_cache_bytes` 0 let the worker choose."""
 
-    kind: Literal["openvino", "embedder"]
+    kind: Literal["openvino", "embedder", "reranker"]
     folder: str = ""
     threads: int = 0
     kv_cache_bytes: int = 0
@@ -47,7 +47,15 @@ class Embed(Struct, frozen=True, tag="embed"):
     texts: tuple[str, ...]
 
 
-Command = Load | Generate | Cancel | Tokenize | ScoreAll | Embed
+class Rank(Struct, frozen=True, tag="rank"):
+    """The answer is a vector of one number for each passage."""
+
+    id: str
+    question: str
+    passages: tuple[str, ...]
+
+
+Command = Load | Generate | Cancel | Tokenize | ScoreAll | Embed | Rank
 
 
 class Loaded(Struct, frozen=True, tag="loaded"):

@@ -50,7 +50,7 @@ def main() -> None:
 
 def _serve(load: Load, commands: Iterator[Command], outbox: Outbox) -> None:
     # Imported here: an embedder never needs OpenVINO, nor the other way round.
-    if load.kind == "embedder":
+    if load.kind in ("embedder", "reranker"):
         from rixin.engines.embedder_worker import serve as serve_embedder
 
         serve_embedder(load, commands, outbox)

@@ -30,7 +30,7 @@ def is_e5(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class E5Shape:
+class EncoderShape:
     """Sizes of the encoder; `positions` bounds a text's tokens."""
 
     hidden: int
@@ -105,7 +105,7 @@ class E5File:
             raise self._malformed("The sizes in its header don't fit together.")
         if not all(0 <= special < count for special in (begin, end, padding, unknown)):
             raise self._malformed("A special token is not in the vocabulary.")
-        self.shape = E5Shape(hidden, layers, heads, wide, vocabulary, positions, epsilon)
+        self.shape = EncoderShape(hidden, layers, heads, wide, vocabulary, positions, epsilon)
         at = HEADER
         starts = np.frombuffer(self._slice(at, 4 * (count + 1)), "<u4").tolist()
         at += 4 * (count + 1)

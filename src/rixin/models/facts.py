@@ -22,8 +22,8 @@ class Distance(Struct, frozen=True):
 class Facts(Struct, frozen=True, kw_only=True):
     """What the model's files say about it. `files` are the SHA-256 of every file in its folder, by name.
 
-    `dimensions` are those of an embedder's vectors, 0 of any other model. Of a trained one, `checks` say how far each
-    form is from it, and `notes` what could not be made or checked.
+    `dimensions` are those of an embedder's vectors, 0 of any other model; `reranks` says that it is a reranker. Of a
+    trained one, `checks` say how far each form is from it, and `notes` what could not be made or checked.
     """
 
     architecture: str
@@ -35,6 +35,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     languages: list[str] = []
     weights: str | None = None
     dimensions: int = 0
+    reranks: bool = False
     files: dict[str, str] = {}
     checks: dict[str, Distance] = {}
     notes: list[str] = []

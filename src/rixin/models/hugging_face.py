@@ -64,13 +64,7 @@ def build_served(weights: Weights, folder: Path, precision: Precision = "int8") 
 
     Raises MalformedModel, UnsupportedModel, TemplateError.
     """
-    path = folder / "tokenizer.json"
-    try:
-        tokens = Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
-    except Exception as error:  # the library raises bare Exception
-        raise MalformedModel(f"The tokenizer can't be read: {error}", where=str(path)) from None
-    if max(tokens.values(), default=0) >= weights.shape.vocabulary:
-        raise MalformedModel(f"There are more tokens than the {weights.shape.vocabulary} embeddings.", where=str(path))
+    _tokenizer(folder / "tokenizer.json", weights.shape.vocabulary)
     template = read_template(folder)
     build(weights, folder, precision)
     return Facts(
@@ -78,9 +72,32 @@ def build_served(weights: Weights, folder: Path, precision: Precision = "int8") 
         parameters=sum(math.prod(weights.checked(name).shape) for name in weights.names()),
         context_length=weights.shape.context,
         template_hash=template.hash if template else None,
-        licence=_licence(folder),
+        licence=licence_of(folder),
         weights="safetensors",
     )
+
+
+def pair_tokenizer(path: Path, vocabulary: int) -> None:
+    """See that a tokenizer has no token beyond the embeddings and knows how two texts are put together.
+
+    Raises MalformedModel, UnsupportedModel.
+    """
+    if _tokenizer(path, vocabulary).num_special_tokens_to_add(is_pair=True) < 2:
+        raise UnsupportedModel(
+            "The tokenizer does not say how a question and a passage are put together.",
+            where=str(path),
+            fix="Save it with its post-processor (transformers' `save_pretrained` of a fast tokenizer).",
+        )
+
+
+def _tokenizer(path: Path, vocabulary: int) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise MalformedModel(f"The tokenizer can't be read: {error}", where=str(path)) from None
+    if max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0) >= vocabulary:
+        raise MalformedModel(f"There are more tokens than the {vocabulary} embeddings.", where=str(path))
+    return tokenizer
 
 
 def read_template(folder: Path) -> ChatTemplate | None:
@@ -123,7 +140,7 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2), encoding="utf-8")
 
 
-def _licence(folder: Path) -> str | None:
+def licence_of(folder: Path) -> str | None:
     """What the head of the folder's README.md says, as the hubs keep it."""
     path = folder / README
     if not path.is_file():

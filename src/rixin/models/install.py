@@ -234,7 +234,7 @@ def _version(reference: Reference, version_id: str, pulled: Pulled, facts: Facts
     return NewVersion(
         id=version_id,
         source=str(reference),
-        engine="embedder" if facts.dimensions else "openvino",
+        engine="embedder" if facts.dimensions else "reranker" if facts.reranks else "openvino",
         format=form,
         licence=pulled.licence or facts.licence or "unknown",
         context_length=facts.context_length,

@@ -16,18 +16,28 @@ import openvino
 
 from rixin.errors import MalformedModel, RixinError, UnsupportedModel
 from rixin.models.blobs import full_disk_named, hash_file, require_disk, sync
+from rixin.models.cross_encoder import CrossEncoder, build_cross_encoder, is_cross_encoder
 from rixin.models.e5_file import E5File, is_e5
 from rixin.models.encoder_graph import build_encoder, encoder_tokenizer
 from rixin.models.facts import Facts, write_facts
 from rixin.models.gguf_reader import GgufFile, GgufValue, read_gguf
 from rixin.models.graph import build
-from rixin.models.hugging_face import build_served, copy, has_safetensors, read_template, take_files, write_json
+from rixin.models.hugging_face import (
+    build_served,
+    copy,
+    has_safetensors,
+    licence_of,
+    pair_tokenizer,
+    read_template,
+    take_files,
+    write_json,
+)
 from rixin.models.lines import Done, Failed, Step, write_line
 from rixin.models.shape import Shape
 from rixin.models.tokenizer import BuiltTokenizer, build_tokenizer
 from rixin.models.trained_forms import TrainedRequest, prepare_trained, take_exports
-from rixin.models.weights import Weights, gguf_weights, read_json
-from rixin.text import ENCODER_FILE, ChatTemplate, EncoderConfig
+from rixin.models.weights import Weights, gguf_weights, read_json, weight_files
+from rixin.text import ENCODER_FILE, RERANKER_FILE, ChatTemplate, EncoderConfig, RerankerConfig
 from rixin.text.probe import Template, probe_template
 
 MODEL_FILES = ("openvino_model.xml", "openvino_model.bin", "tokenizer.json", "tokenizer_config.json", "config.json")
@@ -137,6 +147,38 @@ def prepare_weights(source: Path, folder: Path) -> Facts:
     return facts
 
 
+def prepare_reranker(source: Path, folder: Path) -> Facts:
+    """Turn a Hugging Face folder of a cross-encoder into that of a reranker, which keeps its safetensors.
+
+    Raises MalformedModel, UnsupportedModel, NotEnoughDisk.
+    """
+    write_line(Step(0, STEPS, "Copying the folder."))
+    files = weight_files(source)
+    require_disk(folder, 2 * sum(file.stat().st_size for file in files) + (64 << 20))
+    again = source.parent == folder.parent
+    index = source / "model.safetensors.index.json"
+    for file in (*files, *([index] if len(files) > 1 else []), source / "config.json", source / "tokenizer.json"):
+        if not file.is_file():
+            raise MalformedModel(f"The folder has no {file.name}.", where=str(source))
+        copy(file, folder / file.name, link=again and file in files)
+    write_line(Step(1, STEPS, "Trying the tokenizer."))
+    weights = CrossEncoder(folder)
+    pair_tokenizer(folder / "tokenizer.json", weights.shape.vocabulary)
+    config = RerankerConfig(max_tokens=weights.shape.positions, padding=weights.padding, types=weights.types > 1)
+    (folder / RERANKER_FILE).write_bytes(msgspec.json.encode(config))
+    write_line(Step(3, STEPS, "Building the graph."))
+    build_cross_encoder(weights, folder)
+    return Facts(
+        architecture=weights.kind,
+        parameters=weights.parameters,
+        context_length=weights.shape.positions,
+        template_hash=None,
+        licence=licence_of(source),
+        weights="safetensors",
+        reranks=True,
+    )
+
+
 def _template(gguf: GgufFile, built: BuiltTokenizer) -> ChatTemplate | None:
     """The model's template, tried. A base model has none and completes text only."""
     source = gguf.text("tokenizer.chat_template", "")
@@ -203,7 +245,9 @@ def _made(source: Path, folder: Path) -> Facts:
         return prepare_trained(source, folder, msgspec.json.decode(sys.stdin.buffer.read(), type=TrainedRequest))
     if not source.is_dir():
         return prepare_e5(source, folder) if is_e5(source) else prepare_gguf(source, folder)
-    return prepare_weights(source, folder) if has_safetensors(source) else prepare_folder(source, folder)
+    if not has_safetensors(source):
+        return prepare_folder(source, folder)
+    return (prepare_reranker if is_cross_encoder(source) else prepare_weights)(source, folder)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rixin.text.encoder import ENCODER_FILE, EncoderConfig
+from rixin.text.encoder import ENCODER_FILE, RERANKER_FILE, EncoderConfig, RerankerConfig
 from rixin.text.row_template import RowTemplate
 from rixin.text.stream import StopFilter, Utf8Stream
 from rixin.text.template import ChatTemplate
@@ -10,7 +10,17 @@ from rixin.text.template import ChatTemplate
 if TYPE_CHECKING:
     from rixin.text.tokens import Tokens
 
-__all__ = ["ENCODER_FILE", "ChatTemplate", "EncoderConfig", "RowTemplate", "StopFilter", "Tokens", "Utf8Stream"]
+__all__ = [
+    "ENCODER_FILE",
+    "RERANKER_FILE",
+    "ChatTemplate",
+    "EncoderConfig",
+    "RerankerConfig",
+    "RowTemplate",
+    "StopFilter",
+    "Tokens",
+    "Utf8Stream",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,8 +1,9 @@
-"""What a folder of a sentence encoder says beside its graph and its tokenizer."""
+"""What a folder of a sentence encoder or of a reranker says beside its graph and its tokenizer."""
 
 from msgspec import Struct
 
 ENCODER_FILE = "encoder.json"
+RERANKER_FILE = "reranker.json"
 
 
 class EncoderConfig(Struct, frozen=True, kw_only=True):
@@ -17,3 +18,13 @@ class EncoderConfig(Struct, frozen=True, kw_only=True):
     end: int
     padding: int
     characters: dict[str, str]
+
+
+class RerankerConfig(Struct, frozen=True, kw_only=True):
+    """`max_tokens` counts question, passage and what stands around them; `types` says whether the graph is told which
+    of the two a token is of.
+    """
+
+    max_tokens: int
+    padding: int
+    types: bool

@@ -17,7 +17,7 @@ from rixin.workspace import Workspace
 router = APIRouter(tags=["models"], dependencies=[Depends(visitor)])
 
 # What answers no questions, such as an embedder, is no choice for a person.
-NOT_FOR_CHAT = ("embedder",)
+NOT_FOR_CHAT = ("embedder", "reranker")
 
 House = Annotated[Workspace, Depends(workspace)]
 
