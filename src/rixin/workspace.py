@@ -20,7 +20,7 @@ from rixin.engines import Engine, EngineKind, EnginePool
 from rixin.errors import MalformedModel
 from rixin.evaluation import Evaluations
 from rixin.gateway import Accounts, Keys
-from rixin.knowledge import AliasEmbedder, Libraries
+from rixin.knowledge import AliasEmbedder, EngineReranker, Libraries
 from rixin.models import Registry, Version
 from rixin.renewal import Agreement, Canaries, Completions, Cycles, FeedbackService, Stories, Withdrawing
 from rixin.settings import Settings, load_settings
@@ -71,11 +71,17 @@ class Workspace:
             self.canaries,
             self.annotations,
         )
+        self.datasets.on_withdrawal.append(self.cycles.forget_held_out)
         self.stories = Stories(self.database, settings, self.models, self.evaluations, self.canaries, self.feedback)
         self._tools: Toolbox | None = None
         self._tools_lock = threading.Lock()
         self.engines = EnginePool(engine_kinds(settings) if kinds is None else kinds, max_engines=settings.max_engines)
-        self.libraries = Libraries(self.database, settings.home, AliasEmbedder(self.models, self.engines))
+        self.libraries = Libraries(
+            self.database,
+            settings.home,
+            AliasEmbedder(self.models, self.engines),
+            EngineReranker(self.models, self.engines),
+        )
         self.packs = Packs(self.libraries, self.assistants, self.models)
 
     @asynccontextmanager
@@ -185,9 +191,17 @@ def engine_kinds(settings: Settings) -> dict[str, EngineKind[Version]]:
 
         return EmbedderEngine(version.model_name, version.folder, threads=settings.threads)
 
+    def reranker(version: Version) -> Engine:
+        from rixin.engines.reranker import RerankerEngine
+
+        if version.folder is None:
+            raise MalformedModel("The version has no folder.", where=version.id, fix="Pull the model again.")
+        return RerankerEngine(version.folder, threads=settings.threads, name=version.model_name)
+
     return {
         "openvino": EngineKind(openvino),
         "embedder": EngineKind(embedder, counted=False),
+        "reranker": EngineKind(reranker, counted=False),
         "remote": EngineKind(_remote, counted=False),
     }
 

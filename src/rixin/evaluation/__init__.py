@@ -15,7 +15,7 @@ from rixin.evaluation.presentation import (
 )
 from rixin.evaluation.report import Cost, Report, Result, Sample, read_report, read_samples
 from rixin.evaluation.service import Evaluations, gate_of, require_lm_eval
-from rixin.evaluation.suites import Suite, read_suite
+from rixin.evaluation.suites import SUITE_FILE, Suite, read_suite
 
 if TYPE_CHECKING:
     from rixin.evaluation.arena import Arena, Match, standings, verdicts
@@ -51,6 +51,7 @@ _LATER = {
 }
 
 __all__ = [
+    "SUITE_FILE",
     "Answered",
     "Arena",
     "Asker",

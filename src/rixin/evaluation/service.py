@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from rixin.data import Datasets
 from rixin.errors import Conflict, InvalidRequest, NotFound
-from rixin.evaluation.report import REPORT_FILE, SAMPLES_FILE, Cost, Report, Result, Sample, read_report
+from rixin.evaluation.report import REPORT_FILE, SAMPLES_FILE, Cost, Report, Result, Sample, read_report, read_samples
 from rixin.evaluation.suites import SUITE_FILE, Suite, TaskSpec, read_suite
 from rixin.models import PackageSource, Registry, Reporter, Version, pull_member
 from rixin.store import Database, GateDecisionRow, GateRow, ReportRow, new_id, now
@@ -154,6 +154,13 @@ class Evaluations:
             )
             _write(folder, made, samples)
             return self._enter(made)
+
+    def forget_samples(self, suite: str, items: Collection[str]) -> None:
+        """Take these items' texts out of every Report on the suite; its scores stay, each was of all items then."""
+        for report in self.reports(suite=suite):
+            path = self.folder(report.id) / SAMPLES_FILE
+            kept = [one for one in read_samples(path.parent) if one.item not in items]
+            _write_whole(path, b"".join(msgspec.json.encode(one) + b"\n" for one in kept))
 
     def questions(self, suite: Suite, report: Reporter) -> dict[str, str]:
         """What each item that is answered in words asks, by `task/item`, without any model's chat template."""
@@ -406,12 +413,16 @@ def _write(folder: Path, report: Report, samples: Sequence[Sample]) -> None:
         (SAMPLES_FILE, b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples)),
         (REPORT_FILE, msgspec.json.format(msgspec.json.encode(report), indent=2)),
     ):
-        temporary = folder / f".{name}.{os.getpid()}"
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / name)
+        _write_whole(folder / name, content)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def _command(

@@ -16,8 +16,10 @@ from rixin.evaluation import Evaluations, require_lm_eval
 from rixin.models import Registry, Version
 from rixin.renewal.canary import Canaries
 from rixin.renewal.cycle import Cycle, CycleTable, Status
+from rixin.renewal.halting import halt_runs, take_back
+from rixin.renewal.held_out import held_items, suite_name, write_suite
 from rixin.renewal.plan import RenewalPlan, read_plan
-from rixin.renewal.rewrites import Rewrites
+from rixin.renewal.rewrites import Rewrites, corrected
 from rixin.renewal.schedule import Schedule
 from rixin.renewal.steps.turn import Bench, House, Learnable
 from rixin.renewal.steps.values import STEPS
@@ -78,6 +80,20 @@ class Cycles:
                 CycleRow(id=cycle_id, alias=plan.alias, why=why, plan=msgspec.to_builtins(plan), status="queued")
             )
         return self._table.get(cycle_id)
+
+    def forget_held_out(self, _withdrawn: Collection[str] = ()) -> None:
+        """Leave out of the suites of held-out feedback, and of their Reports, what may no longer be learned from."""
+        there = held_items(self._settings.home)
+        if not any(there.values()):
+            return
+        lessons = {item.id: item for item in self._house.feedback.learnable()}
+        for alias, held in there.items():
+            gone = held - lessons.keys()
+            if gone:
+                written = self._house.rewrites.written(alias)
+                left = [corrected(item, written) for name, item in lessons.items() if name in held]
+                write_suite(self._settings.home, alias, left)
+                self._house.evaluations.forget_samples(suite_name(alias), gone)
 
     def news(self, alias: str) -> tuple[int, datetime | None]:
         """How many items of feedback came that no Cycle of this alias has taken, and since when."""
@@ -190,4 +206,10 @@ class Cycles:
                 row.status, row.wanted, row.finished_at = "cancelled", None, now()
             else:
                 row.status, row.wanted = "paused", None
-            return self._table.view(session, row)
+            found = self._table.view(session, row)
+        if found.status == "paused":
+            halt_runs(self._house, found.made, "pause")
+        elif found.status == "cancelled":
+            halt_runs(self._house, found.made, "cancel")
+            take_back(self._house, found.alias, found.made, f"{cycle} was cancelled")
+        return found

@@ -9,16 +9,18 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from rixin.evaluation import Suite, read_suite
+from rixin.errors import Conflict
+from rixin.evaluation import SUITE_FILE, Suite, read_suite
 from rixin.renewal.material import better_and_worse, cluster, question
 from rixin.renewal.opinions import FeedbackItem
 
+SUFFIX = "-feedback"
+OURS = "# Made by Rixin of held-out feedback, and written anew in every cycle.\n"
 MOST_ITEMS = 200  # the newest: each is asked of two versions in every Cycle
 LONGEST_ANSWER = 1024  # tokens
 CHARACTERS_A_TOKEN = 1.5  # few, so that an answer is seldom cut off
@@ -28,44 +30,76 @@ Row = Mapping[str, object]
 
 def suite_name(alias: str) -> str:
     """What the suite of an alias's feedback is called."""
-    return f"{alias}-feedback"
+    return f"{alias}{SUFFIX}"
+
+
+def held_items(home: Path) -> dict[str, set[str]]:
+    """The ids of the feedback that is in each alias's suite."""
+    folders = filter(_ours, (home / "suites").glob(f"*{SUFFIX}"))
+    return {folder.name.removesuffix(SUFFIX): {str(row["id"]) for row in _rows(folder)} for folder in folders}
 
 
 def held_clusters(home: Path, alias: str) -> frozenset[str]:
     """The clusters that are in the suite, as it is now."""
-    found: set[str] = set()
-    for path in (home / "suites" / suite_name(alias)).glob("*.jsonl"):
-        found.update(str(json.loads(line)["cluster"]) for line in path.read_text("utf-8").splitlines())
-    return frozenset(found)
+    folder = home / "suites" / suite_name(alias)
+    return frozenset(str(row["cluster"]) for row in _rows(folder)) if _ours(folder) else frozenset()
 
 
 def write_suite(home: Path, alias: str, items: Sequence[FeedbackItem]) -> Suite | None:
-    """Make the suite of these items, whole or not at all; None, and no suite, where they ask nothing."""
+    """Make the suite of these items; None, and no suite, where they ask nothing.
+
+    Its data have new names, so that the old suite is whole until the new `suite.toml` takes its place. Raises Conflict
+    where somebody has made a suite of this name.
+    """
     folder = home / "suites" / suite_name(alias)
+    if folder.exists() and any(folder.iterdir()) and not _ours(folder):
+        raise Conflict(
+            f"The suite {suite_name(alias)} is somebody's own, and cycles of {alias} make one of this name.",
+            where=str(folder),
+            fix="Give it another name.",
+        )
     tasks = _tasks(items[-MOST_ITEMS:])
     if not tasks:
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    encoder = msgspec.json.Encoder()
-    files = {f"{name}.jsonl": encoder.encode_lines(rows) for name, rows in tasks.items()}
-    text = _suite_toml(alias, tasks, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
-    if (folder / "suite.toml").is_file() and (folder / "suite.toml").read_text("utf-8") == text:
-        return read_suite(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        for name, data in (*files.items(), ("suite.toml", text.encode())):
-            with (draft / name).open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        read_suite(draft)
-        draft.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(draft, folder)  # noqa: PTH105 – a folder
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    data = {name: msgspec.json.Encoder().encode_lines(rows) for name, rows in tasks.items()}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in data.items()}
+    text = _suite_toml(alias, tasks, hashes)
+    for name, content in data.items():
+        _write(folder / _file_of(name, hashes[name]), content)
+    _write(folder / SUITE_FILE, text.encode())
+    used = {SUITE_FILE, *(_file_of(name, digest) for name, digest in hashes.items())}
+    for path in folder.iterdir():
+        if path.name not in used:
+            path.unlink()
     return read_suite(folder)
+
+
+def _file_of(task: str, digest: str) -> str:
+    return f"{task}-{digest[:12]}.jsonl"
+
+
+def _write(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}")
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _rows(folder: Path) -> Iterator[Row]:
+    for task in read_suite(folder).file.task:
+        for line in (folder / task.data).read_text("utf-8").splitlines():
+            yield msgspec.json.decode(line, type=dict[str, object])
+
+
+def _ours(folder: Path) -> bool:
+    try:
+        return (folder / SUITE_FILE).read_text("utf-8").startswith(OURS)
+    except FileNotFoundError:
+        return False
 
 
 def _tasks(items: Iterable[FeedbackItem]) -> dict[str, list[Row]]:
@@ -109,13 +143,14 @@ def _object(text: str) -> dict[str, object] | None:
 
 def _suite_toml(alias: str, tasks: Mapping[str, Sequence[Row]], hashes: Mapping[str, str]) -> str:
     lines = [
+        OURS.rstrip(),
         f"name = {json.dumps(suite_name(alias))}",
         f"title = {json.dumps(f'Held-out feedback on {alias}')}",
         'description = "Made by Rixin from corrections and preferences that are never learned from."',
     ]
     titles = {"text": "Corrected answers", "fields": "Corrected answers, field by field", "preferred": "Preferences"}
     for name, rows in tasks.items():
-        data = f"{name}.jsonl"
+        data = _file_of(name, hashes[name])
         lines += [
             "",
             "[[task]]",
@@ -123,7 +158,7 @@ def _suite_toml(alias: str, tasks: Mapping[str, Sequence[Row]], hashes: Mapping[
             f'title = "{titles[name]}"',
             f'kind = "{"choice" if name == "preferred" else "answer"}"',
             f'data = "{data}"',
-            f'sha256 = "{hashes[data]}"',
+            f'sha256 = "{hashes[name]}"',
             'id = "id"',
             'cluster = "cluster"',
             'prompt = "{{question}}"',

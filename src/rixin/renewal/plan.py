@@ -56,7 +56,8 @@ class RenewalPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     `alias` is what gets better. `suites` decide whether it did; without any, a suite made of held-out feedback does.
     `guards` must not get worse; `guard_margin` is how much worse (in the metric's unit) their tasks may be that have no
-    margin of their own, `slower` the share of speed that may be lost. `gate` is a gate.toml under RIXIN_HOME for the
+    margin of their own (with fewer than a hundred items, hardly any change could be shown to be within less), `slower`
+    the share of speed that may be lost. `gate` is a gate.toml under RIXIN_HOME for the
     one suite named; without it each suite's own roles decide.
 
     `needs` new items are the least to begin with, `max_items` the most that one Cycle takes, the newest first.
@@ -70,7 +71,7 @@ class RenewalPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     alias: str = "chat"
     suites: tuple[str, ...] = ()
     guards: tuple[str, ...] = ("everyday",)
-    guard_margin: Share = 0.05
+    guard_margin: Share = 0.1
     slower: Share = 0.3
     gate: str | None = None
     needs: Annotated[int, Meta(ge=1)] = 20

@@ -2,18 +2,18 @@
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from importlib import import_module
-from typing import Literal
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rixin.compute import JobKind
-from rixin.errors import Conflict, RixinError
+from rixin.errors import RixinError
 from rixin.renewal.cycle import Cycle, Outcome, Words, end, made_of
+from rixin.renewal.halting import halt_runs, take_back
 from rixin.renewal.steps.turn import Bench, Done, Ends, Halt, House, Turn
 from rixin.renewal.steps.values import STEPS
 from rixin.store import CycleRow, CycleStepRow, now
@@ -144,9 +144,9 @@ class CycleWork:
         """What follows from the reason. A Run under way is halted too, but for the end of this process: it is then
         its own executor's."""
         if halt.why != "shutdown":
-            self._halt_runs(turn.made.runs.values(), "pause" if halt.why == "pause" else "cancel")
+            halt_runs(self._house, turn.made, "pause" if halt.why == "pause" else "cancel")
         if halt.why not in ("shutdown", "pause"):
-            self._take_back(turn, halt)
+            take_back(self._house, turn.plan.alias, turn.made, f"{turn.cycle.id} was ended ({halt.why})")
         with self._table.database.write() as session:
             row = self._table.change(session, turn.cycle.id)
             step = session.get(CycleStepRow, (turn.cycle.id, turn.step))
@@ -174,23 +174,6 @@ class CycleWork:
         self._table.forget_from(session, row, STEPS[0])
         row.made = msgspec.to_builtins(msgspec.structs.replace(made_of(row), again=made.again + 1))
         row.status = "queued"
-
-    def _halt_runs(self, runs: Iterable[str], how: Literal["pause", "cancel"]) -> None:
-        service = self._house.runs
-        for run_id in runs:
-            if service.there(run_id) and not (run := service.get(run_id)).ended:
-                try:
-                    service.pause(run) if how == "pause" else service.cancel(run)
-                except Conflict:  # it has ended meanwhile
-                    continue
-
-    def _take_back(self, turn: Turn, halt: Halt) -> None:
-        """No conversation goes on with what is not to be: its canary ends, a move that was made is undone."""
-        made = turn.made
-        if made.canary is not None:
-            self._house.canaries.roll_back(made.canary, f"the cycle {turn.cycle.id} was ended ({halt.why})")
-        if made.version is not None and self._table.pointed(turn.plan.alias) == made.version and made.base is not None:
-            self._house.models.set_alias(turn.plan.alias, made.base, why=f"{turn.cycle.id} was ended ({halt.why})")
 
     def _failed(self, turn: Turn, error: Exception) -> bool:
         if not isinstance(error, RixinError):
