@@ -29,15 +29,23 @@ def class_chances(features: Numbers, rows: Sequence[int], classes: Sequence[int]
     values, vectors = np.linalg.eigh(known @ known.T)
     best = (np.inf, np.zeros_like(wanted), 1.0)
     for strength in STRENGTHS:
-        inverse = (vectors / (np.maximum(values, 0) + strength)) @ vectors.T
-        weights = inverse @ (wanted - base)
-        left_out = wanted - weights / np.diag(inverse)[:, None]
+        weights, left_out = ridge(values, vectors, wanted - base, strength)
         for temperature in TEMPERATURES:
-            loss = -float(np.log((_softmax(left_out * temperature) * wanted).sum(axis=1)).mean())
+            loss = -float(np.log((_softmax((left_out + base) * temperature) * wanted).sum(axis=1)).mean())
             if loss < best[0]:
                 best = (loss, weights, temperature)
     _, weights, temperature = best
     return _softmax((features @ (known.T @ weights) + base) * temperature)
+
+
+def ridge(values: Numbers, vectors: Numbers, wanted: Numbers, strength: float) -> tuple[Numbers, Numbers]:
+    """Weights of the rows, and what each row would be said to be had it not been among them.
+
+    `values` and `vectors` are the eigenvalues and eigenvectors of the rows' products with each other.
+    """
+    inverse = (vectors / (np.maximum(values, 0) + strength)) @ vectors.T
+    weights = inverse @ wanted
+    return weights, wanted - weights / np.diag(inverse)[:, None]
 
 
 def _softmax(scores: Numbers) -> Numbers:

@@ -4,7 +4,7 @@ import json
 
 from rixin.data.annotation.definition import Definition
 from rixin.data.annotation.values import Value, class_of
-from rixin.data.examples import AnyExample, ChatExample, TaskExample, TextExample, Turn
+from rixin.data.examples import AnyExample, ChatExample, LabelledExample, TaskExample, TextExample, Turn
 
 
 def content_of(example: AnyExample, definition: Definition) -> str:
@@ -42,7 +42,8 @@ def annotated(example: AnyExample, definition: Definition, value: Value) -> Chat
     """
     if definition.kind in ("rewrite", "answer"):
         if isinstance(example, TextExample):
-            asked = (Turn(role="system", content=definition.instructions), Turn(role="user", content=example.text))
+            system = Turn(role="system", content=definition.instructions)
+            asked: tuple[Turn, ...] = (system, Turn(role="user", content=example.text))
         else:
             asked = _turns(example, definition, answered=False)
         return ChatExample(messages=(*asked, Turn(role="assistant", content=str(value["text"]))))
@@ -63,9 +64,10 @@ def _turns(example: AnyExample, definition: Definition, *, answered: bool | None
         turns = example.messages
     elif isinstance(example, TaskExample):
         turns = example.prompt
+    elif isinstance(example, LabelledExample):
+        turns = (*example.prompt, *example.completion)
     else:
-        answer = example.completion if example.kind == "labelled" else example.chosen
-        turns = (*example.prompt, *answer)
+        turns = (*example.prompt, *example.chosen)
     keep = definition.kind != "answer" if answered is None else answered
     end = len(turns)
     while not keep and end > 1 and turns[end - 1].role == "assistant":

@@ -44,7 +44,7 @@ def word_vectors(texts: Sequence[str]) -> Numbers:
     best = np.argsort(-values)[: min(DIMENSIONS, len(some))]
     best = best[values[best] > 1e-6]
     directions = (learned.T @ (vectors[:, best] / np.sqrt(values[best])).astype(np.float32)).astype(np.float32)
-    parts = [
+    parts: list[NDArray[np.float32]] = [
         (_table(counted[start : start + _CHUNK], places, weights) - middle) @ directions
         for start in range(0, len(texts), _CHUNK)
     ]
@@ -75,7 +75,8 @@ def joined(*blocks: Numbers) -> Numbers:
         centred = block - block.mean(axis=0)
         spread = np.sqrt((centred**2).sum(axis=1).mean())
         scaled.append(centred / spread if spread > 0 else centred)
-    return np.concatenate(scaled, axis=1) / np.sqrt(len(scaled))
+    beside: Numbers = np.concatenate(scaled, axis=1) / np.sqrt(len(scaled))
+    return beside
 
 
 def _terms(text: str) -> list[str]:
@@ -90,11 +91,12 @@ def _terms(text: str) -> list[str]:
 
 
 def _table(rows: Sequence[Counter[str]], places: dict[str, int], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    table = np.zeros((len(rows), len(places)), np.float32)
+    table: NDArray[np.float32] = np.zeros((len(rows), len(places)), np.float32)
     for at, terms in enumerate(rows):
         for term, times in terms.items():
             place = places.get(term)
             if place is not None:
                 table[at, place] = (1 + np.log(times)) * weights[place]
     lengths = np.linalg.norm(table, axis=1, keepdims=True)
-    return table / np.maximum(lengths, 1e-12)
+    table /= np.maximum(lengths, 1e-12)
+    return table

@@ -165,7 +165,7 @@ class Queue:
             raise Conflict("This row needs no more answers.", where=where, fix=fix)
 
 
-def _mine(task_id: str, worker: Worker, moment: datetime) -> Select[tuple[AnnotationItemRow]]:
+def _mine(task_id: str, worker: Worker, moment: datetime) -> Select[AnnotationItemRow]:
     return _locked(
         select(AnnotationItemRow).where(
             AnnotationItemRow.task_id == task_id,
@@ -175,7 +175,7 @@ def _mine(task_id: str, worker: Worker, moment: datetime) -> Select[tuple[Annota
     )
 
 
-def _open(task_id: str, definition: Definition, worker: Worker, moment: datetime) -> Select[tuple[AnnotationItemRow]]:
+def _open(task_id: str, definition: Definition, worker: Worker, moment: datetime) -> Select[AnnotationItemRow]:
     """Rows that wait for a person, the highest priority first; what people differ about before all others."""
     said = (
         select(func.count())
@@ -218,7 +218,7 @@ def _gold(
     return session.scalars(_locked(wanted.order_by(AnnotationItemRow.priority.desc()))).first()
 
 
-def _locked(query: Select[tuple[AnnotationItemRow]]) -> Select[tuple[AnnotationItemRow]]:
+def _locked(query: Select[AnnotationItemRow]) -> Select[AnnotationItemRow]:
     return query.limit(1).with_for_update(skip_locked=True)
 
 
@@ -234,7 +234,7 @@ def of_item() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     )
 
 
-def _labels(task_id: str, line: int) -> Select[tuple[AnnotationLabelRow]]:
+def _labels(task_id: str, line: int) -> Select[AnnotationLabelRow]:
     said = select(AnnotationLabelRow).where(AnnotationLabelRow.task_id == task_id, AnnotationLabelRow.line == line)
     return said.order_by(AnnotationLabelRow.id)
 
@@ -297,7 +297,7 @@ def gold_records(session: Session, task_id: str) -> dict[str, tuple[int, int]]:
     records: dict[str, tuple[int, int]] = {}
     for person, value, gold in session.execute(query):
         right, asked = records.get(person, (0, 0))
-        records[person] = (right + (key_of(value) == key_of(gold)), asked + 1)
+        records[person] = (right + (key_of(value or {}) == key_of(gold or {})), asked + 1)
     return records
 
 

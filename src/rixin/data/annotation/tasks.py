@@ -18,8 +18,9 @@ from rixin.data.annotation.contents import annotated, content_of, known_value
 from rixin.data.annotation.definition import Definition, check_definition
 from rixin.data.annotation.queue import Queue, Worker, WorkItem, gold_records, of_item
 from rixin.data.annotation.values import Value, check_value, key_of, labels_in
-from rixin.data.datasets import Datasets, DatasetVersion
+from rixin.data.datasets import Datasets
 from rixin.data.lineage import Sourced
+from rixin.data.versions import DatasetVersion
 from rixin.errors import Conflict, InvalidRequest, NotFound
 from rixin.store import AnnotationItemRow, AnnotationLabelRow, AnnotationTaskRow, Database, UserRow, new_id
 
@@ -312,7 +313,7 @@ def _agreement(session: Session, task_id: str, definition: Definition) -> float 
     )
     units: dict[int, list[Value]] = {}
     for line, value in session.execute(query):
-        units.setdefault(line, []).append(value)
+        units.setdefault(line, []).append(value or {})
     if definition.kind == "rate":
         ratings = [[float(str(value["rating"])) for value in values] for values in units.values()]
         return krippendorff_alpha(ratings, interval)
