@@ -115,7 +115,8 @@ class Datasets:
 
     def list(self) -> list[DatasetVersion]:
         """Every version, by name, the newest of a name first."""
-        order = (DatasetVersionRow.name, DatasetVersionRow.created_at.desc(), DatasetVersionRow.id)
+        is_gone = DatasetVersionRow.withdrawn_at.is_not(None)  # what replaces a version is as old as that
+        order = (DatasetVersionRow.name, DatasetVersionRow.created_at.desc(), is_gone, DatasetVersionRow.id)
         with self._database.read() as session:
             return [version_of(row, self.blobs) for row in session.scalars(select(DatasetVersionRow).order_by(*order))]
 
