@@ -61,7 +61,7 @@ def ask(conversations: Conversations, database: Database) -> Ask:
             made = conversations.regenerate(ME.user_id, mine.id, again.id, model="chat", version="v_2")
         else:
             _, made = conversations.ask(
-                ME.user_id, mine.id, parent_id=parent and parent.id, content=content, model="chat", version="v_1"
+                ME.user_id, mine.id, parent_id=parent.id if parent else None, content=content, model="chat", version="v_1"
             )
         ending = Ending(status="complete", content=answer or f"re: {content}", finish_reason="stop")
         Drafts(database).save({}, {made.id: ending})

@@ -16,7 +16,7 @@ from rixin.assistants.citations import Annotation
 from rixin.assistants.compose import TEMPERATURE, TOP_P, compose_chat, compose_thread, sampling
 from rixin.assistants.consents import Consents
 from rixin.assistants.conversations import Conversations
-from rixin.assistants.given import Given, Recording, unpack_given
+from rixin.assistants.given import Given, Recording, given_of, unpack_given
 from rixin.assistants.grounded import AskEvent, Grounded, Grounding, Source, Sources, SteppedIn, ToolUse
 from rixin.assistants.messages import (
     Conversation,
@@ -29,6 +29,7 @@ from rixin.assistants.messages import (
 )
 from rixin.assistants.requests import ChatRequest, GenerationFields
 from rixin.assistants.searching import Searcher
+from rixin.assistants.storable import storable_document
 from rixin.assistants.threads import Threads
 
 __all__ = [
@@ -73,9 +74,11 @@ __all__ = [
     "compose_chat",
     "compose_thread",
     "cursor_after",
+    "given_of",
     "parse_assistant",
     "read_assistant",
     "read_cursor",
     "sampling",
+    "storable_document",
     "unpack_given",
 ]

@@ -52,17 +52,21 @@ class Recording:
                 yield event
 
     def given(self) -> Given:
-        """The prompt of the request; all text as a database can keep it."""
-        prompt = self._request.prompt
-        assert isinstance(prompt, ChatPrompt), "an assistant is asked in a conversation"
-        messages = tuple(msgspec.structs.replace(one, content=storable(one.content)) for one in prompt.messages)
-        return Given(
-            sampling=self._request.sampling,
-            messages=messages[:-1] if prompt.continue_final else messages,
-            opening=messages[-1].content if prompt.continue_final else "",
-            tools=prompt.tools,
-            written=storable("".join(self._written)),
-        )
+        """The last request, and what was written for it."""
+        return msgspec.structs.replace(given_of(self._request), written=storable("".join(self._written)))
+
+
+def given_of(request: GenerateRequest) -> Given:
+    """The request of a conversation; all text as a database can keep it."""
+    prompt = request.prompt
+    assert isinstance(prompt, ChatPrompt), "what is kept was asked in a conversation"
+    messages = tuple(msgspec.structs.replace(one, content=storable(one.content)) for one in prompt.messages)
+    return Given(
+        sampling=request.sampling,
+        messages=messages[:-1] if prompt.continue_final else messages,
+        opening=messages[-1].content if prompt.continue_final else "",
+        tools=prompt.tools,
+    )
 
 
 def pack_given(given: Given) -> bytes:

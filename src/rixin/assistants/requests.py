@@ -1,7 +1,7 @@
 """The OpenAI chat request as it comes over the wire.
 
 Source: the parameters of openai-python 3.54 (`chat/completion_create_params.py`) and vLLM's extra sampling fields.
-Fields that Rixin knows but does not need (`store`, `service_tier`, …) are typed, so that a wrong value is still
+Fields that Rixin knows but does not need (`verbosity`, `service_tier`, …) are typed, so that a wrong value is still
 refused by name; fields it doesn't know are named in the `x-rixin-ignored` response header.
 """
 
@@ -131,8 +131,15 @@ class ChatRequest(GenerationFields, frozen=True, kw_only=True):
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     continue_final_message: Annotated[bool, Meta(description="Go on with the last message.")] | None = None
+    metadata: (
+        Annotated[
+            dict[str, str],
+            Meta(description="Kept with a stored answer; rating, reason, correction, comment are feedback."),
+        ]
+        | None
+    ) = None
+    store: Annotated[bool, Meta(description="Keep the answer for a while, to look at or judge later.")] | None = None
     # Known and not needed here.
-    metadata: dict[str, str] | None = None
     modalities: list[Literal["text"]] | None = None
     prediction: Raw = field(default_factory=_nothing)
     prompt_cache_key: str | None = None
@@ -141,7 +148,6 @@ class ChatRequest(GenerationFields, frozen=True, kw_only=True):
     reasoning_effort: str | None = None
     safety_identifier: str | None = None
     service_tier: str | None = None
-    store: bool | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     # Known, and refused by name unless null: ignoring them would answer another question than the one asked.
     audio: Refused = field(default_factory=_nothing)

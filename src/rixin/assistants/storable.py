@@ -9,3 +9,12 @@ def storable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def storable_document(value: object) -> object:
+    """The same of all text in a JSON document."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(key): storable_document(item) for key, item in value.items()}
+    return [storable_document(item) for item in value] if isinstance(value, list) else value

@@ -54,18 +54,16 @@ class Agreement:
 
     def allowances(self, session: Session) -> dict[str, Allowance]:
         """Everybody's, as it is now."""
-        said: dict[str, tuple[bool | None, datetime]] = {}
+        said: dict[str, tuple[bool, datetime]] = {}
         query = select(TrainingConsentRow.user_id, TrainingConsentRow.given, TrainingConsentRow.at)
         for user_id, given, at in session.execute(query.order_by(TrainingConsentRow.id)):
             said[user_id] = (given, at)
         found = {}
         for user_id, key in session.execute(select(UserRow.id, UserRow.name_key)):
-            given, since = said.get(user_id, (None, None))
-            willing = self._rule == "all" if given is None else given
-            found[user_id] = Allowance(
-                allowed=willing and self._rule != "nobody" and key not in self._never,
-                since=since,
-            )
+            word, since = said.get(user_id, (None, None))
+            willing = self._rule == "all" if word is None else word
+            allowed = willing and self._rule != "nobody" and key not in self._never
+            found[user_id] = Allowance(allowed=allowed, since=since)
         return found
 
     def _newest(self, session: Session, user_id: str) -> bool | None:

@@ -8,12 +8,10 @@ from msgspec import Struct
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
-from rixin.assistants import Given, Source
+from rixin.assistants import Given, Source, storable_document
 from rixin.engines import Message
 from rixin.errors import InvalidRequest, NotFound
 from rixin.store import Database, StoredCompletionRow, now
-
-MAX_LABELS = 16
 
 
 class StoredRequest(Struct, frozen=True, kw_only=True):
@@ -53,9 +51,9 @@ class Completions:
             owner_id=completion.owner_id,
             model=completion.model,
             version_id=completion.version_id,
-            request=msgspec.to_builtins(completion.request, str_keys=True),
-            response=completion.response,
-            answer=completion.answer,
+            request=storable_document(msgspec.to_builtins(completion.request, str_keys=True)),
+            response=storable_document(completion.response),
+            answer=storable_document(completion.answer),
             labels=completion.labels,
             created_at=completion.created_at,
         )

@@ -37,7 +37,7 @@ def _teaches(row: FeedbackRow, context: Context) -> bool:
         return False
     if row.kind == "preference":
         return context.same_prompt and context.written != "" and context.other_written != ""
-    return row.correction is not None or context.written != ""
+    return row.correction is not None or "" not in (context.written, context.answer)
 
 
 def _item(row: FeedbackRow, context: Context) -> FeedbackItem:

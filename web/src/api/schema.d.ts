@@ -304,9 +304,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** All cycles, the newest first */
         get: operations["list_cycles"];
         put?: never;
-        post: operations["start_cycle"];
+        /** Begin a cycle */
+        post: operations["create_cycle"];
         delete?: never;
         options?: never;
         head?: never;
@@ -320,6 +322,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The story of a cycle */
         get: operations["read_cycle"];
         put?: never;
         post?: never;
@@ -338,6 +341,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** End a cycle for good */
         post: operations["cancel_cycle"];
         delete?: never;
         options?: never;
@@ -354,6 +358,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Have a cycle wait, with its training */
         post: operations["pause_cycle"];
         delete?: never;
         options?: never;
@@ -370,6 +375,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Do a cycle again, from the step named on */
         post: operations["repeat_cycle"];
         delete?: never;
         options?: never;
@@ -386,7 +392,25 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Go on with a paused or failed cycle */
         post: operations["resume_cycle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cycles/{cycle_id}/story": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The story of a cycle as one HTML file, to keep or to send; `language` is zh or en */
+        get: operations["download_story"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -823,10 +847,50 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Completions that were asked with `store: true`, the oldest first
+         * @description `metadata[key]=value` in the address leaves only those that have it.
+         */
+        get: operations["list_stored_completions"];
         put?: never;
         /** Answer a conversation */
         post: operations["chat_completions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/chat/completions/{completion_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of them */
+        get: operations["retrieve_stored_completion"];
+        put?: never;
+        /** Give it other metadata; rating, reason, correction and comment are feedback */
+        post: operations["update_stored_completion"];
+        /** Delete it; feedback on it stays */
+        delete: operations["delete_stored_completion"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/chat/completions/{completion_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The messages of its request */
+        get: operations["list_stored_messages"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1305,6 +1369,13 @@ export interface components {
             system_fingerprint: string;
             usage: components["schemas"]["CompletionUsage"];
         };
+        /** ChatCompletionDeleted */
+        ChatCompletionDeleted: {
+            deleted: boolean;
+            id: string;
+            /** @enum {unknown} */
+            object: "chat.completion.deleted";
+        };
         /** ChatDelta */
         ChatDelta: {
             annotations?: components["schemas"]["CitationOut"][];
@@ -1625,7 +1696,10 @@ export interface components {
             name: string;
             prefix: string;
         };
-        /** CycleInfo */
+        /**
+         * CycleInfo
+         * @description One turn of the loop. `reason` is the sentence that it ended with, or the error of one that failed.
+         */
         CycleInfo: {
             alias: string;
             created_at: string;
@@ -1633,6 +1707,7 @@ export interface components {
             id: string;
             outcome: ("kept" | "nothing" | "promoted" | "rolled_back") | null;
             reason: string | null;
+            reason_zh: string | null;
             started_at: string | null;
             /** @enum {unknown} */
             status: "cancelled" | "failed" | "finished" | "paused" | "queued" | "running";
@@ -1644,7 +1719,10 @@ export interface components {
         CycleList: {
             data: components["schemas"]["CycleInfo"][];
         };
-        /** CycleStepInfo */
+        /**
+         * CycleStepInfo
+         * @description A step that was begun: what it says, and how long it took over all attempts.
+         */
         CycleStepInfo: {
             finished: boolean;
             name: string;
@@ -2146,6 +2224,15 @@ export interface components {
             message: string;
         };
         /**
+         * MetadataBody
+         * @description What stands in the place of the old metadata; null: nothing.
+         */
+        MetadataBody: {
+            metadata: {
+                [key: string]: string;
+            } | null;
+        };
+        /**
          * Method
          * @description `kto` and `reward` are Rixin's own.
          */
@@ -2224,7 +2311,10 @@ export interface components {
             /** @default null */
             model?: string | null;
         };
-        /** NewCycle */
+        /**
+         * NewCycle
+         * @description `alias` is what is to get better; left out, it is the one that renewal.toml names.
+         */
         NewCycle: {
             /** @default null */
             alias?: string | null;
@@ -2496,6 +2586,54 @@ export interface components {
             said: string;
             said_zh: string;
             stepped_in: number;
+        };
+        /**
+         * StoredChatCompletion
+         * @description The completion as it was answered, with what its program says of it.
+         */
+        StoredChatCompletion: {
+            choices: components["schemas"]["ChatChoice"][];
+            created: number;
+            id: string;
+            metadata: {
+                [key: string]: string;
+            };
+            model: string;
+            /** @enum {unknown} */
+            object: "chat.completion";
+            system_fingerprint: string;
+            usage: components["schemas"]["CompletionUsage"];
+        };
+        /** StoredChatCompletionList */
+        StoredChatCompletionList: {
+            data: components["schemas"]["StoredChatCompletion"][];
+            first_id: string | null;
+            has_more: boolean;
+            last_id: string | null;
+            /** @enum {unknown} */
+            object: "list";
+        };
+        /**
+         * StoredMessage
+         * @description A message of the request. Its parts, where it had several, are joined in `content`.
+         */
+        StoredMessage: {
+            content: string;
+            content_parts: null;
+            id: string;
+            name: string | null;
+            role: string;
+            tool_call_id: string | null;
+            tool_calls: components["schemas"]["ToolCallOut"][] | null;
+        };
+        /** StoredMessageList */
+        StoredMessageList: {
+            data: components["schemas"]["StoredMessage"][];
+            first_id: string | null;
+            has_more: boolean;
+            last_id: string | null;
+            /** @enum {unknown} */
+            object: "list";
         };
         /**
          * Story
@@ -3542,7 +3680,7 @@ export interface operations {
             };
         };
     };
-    start_cycle: {
+    create_cycle: {
         parameters: {
             query?: never;
             header?: never;
@@ -3670,7 +3808,9 @@ export interface operations {
     };
     repeat_cycle: {
         parameters: {
-            query?: never;
+            query?: {
+                step?: string;
+            };
             header?: never;
             path: {
                 cycle_id: string;
@@ -3717,6 +3857,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CycleInfo"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    download_story: {
+        parameters: {
+            query?: {
+                language?: string;
+            };
+            header?: never;
+            path: {
+                cycle_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description Any failure. */
@@ -4856,6 +5029,40 @@ export interface operations {
             };
         };
     };
+    list_stored_completions: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+                model?: string | null;
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredChatCompletionList"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
     chat_completions: {
         parameters: {
             query?: never;
@@ -4877,6 +5084,138 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ChatCompletion"];
                     "text/event-stream": string;
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    retrieve_stored_completion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                completion_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredChatCompletion"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    update_stored_completion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                completion_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MetadataBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredChatCompletion"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    delete_stored_completion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                completion_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatCompletionDeleted"];
+                };
+            };
+            /** @description Any failure. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorObject"];
+                };
+            };
+        };
+    };
+    list_stored_messages: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path: {
+                completion_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredMessageList"];
                 };
             };
             /** @description Any failure. */
