@@ -125,8 +125,8 @@ def by_people(workspace: Workspace, laws: Sequence[Law], embedder: str, repeats:
         stopped.append(enough / len(laws))
         randoms.append(proven / len(laws))
         print(
-            f"{embedder}, seed {seed}: {checked} checked, {right:.4f} right, {seconds:.0f} s; in random order {proven}, "
-            f"without proof {enough}",
+            f"{embedder}, seed {seed}: {checked} checked, {right:.4f} right, {seconds:.0f} s; "
+            f"in random order {proven}, without proof {enough}",
             file=sys.stderr,
         )
     share = statistics.mean(shares)
