@@ -33,6 +33,7 @@ app.command("rixin.cli.data_clean:clean", name="clean", help="Leave out rows tha
 app.command("rixin.cli.data_lineage:diff", name="diff", help="What one version of a dataset has that another has not.")
 app.command("rixin.cli.data_lineage:trace", name="trace", help="Follow a row to its source, a model to its data.")
 app.command("rixin.cli.data_lineage:withdraw", name="withdraw", help="Take somebody's rows out of every dataset.")
+app.command("rixin.cli.synthesize:run", name="synthesize", help="Make questions with answers out of a Library.")
 
 ROWS = 3
 
