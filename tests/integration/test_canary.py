@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -253,6 +254,17 @@ def test_a_canary_that_can_not_be_is_refused(house: House, tmp_path: Path) -> No
     alone.set_alias("one-at-a-time", "v_0000000000f1")
     with pytest.raises(InvalidRequest, match="RIXIN_MAX_ENGINES"):
         Canaries(house.database, alone).start("one-at-a-time", "v_0000000000f2")
+
+
+def test_of_many_who_decide_at_once_one_does(house: House) -> None:
+    canary = house.canaries.start("chat", B, share=0.5)
+    with ThreadPoolExecutor(8) as pool:
+        ways = [house.canaries.promote, house.canaries.roll_back] * 4
+        done = list(pool.map(lambda way: way(canary.id, "at once"), ways))
+    assert done.count(True) == 1
+    promoted = house.canaries.get(canary.id).outcome == "promoted"
+    assert house.registry.resolve("chat", conversation="any").id == (B if promoted else A)
+    assert len(house.registry.moves("chat")) == 1 + promoted
 
 
 KILLED = """

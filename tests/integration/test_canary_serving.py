@@ -10,13 +10,19 @@ import httpx2
 import openai
 import pytest
 
+from rixin.assistants import Assistant
+from rixin.assistants.assistant import Title
 from rixin.engines import EngineKind
 from rixin.engines.fake import FakeEngine
 from rixin.errors import EngineDied, EngineUnavailable
+from rixin.http.console.looking import Looking
+from rixin.knowledge import MACHINE
 from rixin.models import NewModel, NewVersion, Version, goes_to_canary
+from rixin.renewal import CanaryRules
 from rixin.settings import Settings
 from rixin.workspace import Workspace
 from served import Served, first_key, serve_home, serve_workspace
+from tiny_runs import wait_until
 
 A, B = "v_00000000000a", "v_00000000000b"
 OLD, NEW = "The old answer, word for word, to its very end.", "A new answer, word for word, to its very end."
@@ -165,6 +171,37 @@ def test_a_question_that_can_not_be_asked_is_held_against_nobody(two: tuple[Serv
             model="chat", messages=[{"role": "user", "content": "one two three four five six seven eight nine"}]
         )
     assert served.workspace.canaries.look(canary.id).stepped_in == 0
+
+
+def test_an_assistants_conversations_keep_the_version_of_its_alias(two: tuple[Served, dict[str, FakeEngine]]) -> None:
+    served, _ = two
+    clerk = Assistant(name="clerk", title=Title(zh="文员", en="Clerk"), model="chat")
+    served.workspace.assistants.save(clerk, reader=MACHINE, visibility="everyone")
+    canary = served.workspace.canaries.start("chat", B, share=0.5)
+    with served.browser() as browser:
+        for canarys in (True, False):
+            while True:
+                made = browser.post("/api/conversations", json={"model": "assistant:clerk"}).json()["id"]
+                if goes_to_canary(canary.id, 0.5, made) is canarys:
+                    break
+            answers = [asked(browser, made) for _ in range(2)]
+            assert [one["version"] for one in answers] == [B if canarys else A] * 2
+    standing = served.workspace.canaries.look(canary.id)
+    assert (standing.a.answers, standing.b.answers) == (2, 2)
+
+
+def test_a_server_decides_by_itself(two: tuple[Served, dict[str, FakeEngine]]) -> None:
+    served, _ = two
+    house = served.workspace
+    canary = house.canaries.start("chat", B, rules=CanaryRules(longest_hours=1e-9))
+
+    async def look() -> None:
+        looking = asyncio.create_task(Looking(house, every_s=0.02).run())
+        await asyncio.to_thread(wait_until, lambda: house.canaries.get(canary.id).outcome is not None)
+        looking.cancel()
+
+    asyncio.run(look())
+    assert house.canaries.get(canary.id).outcome == "ended"
 
 
 def test_an_alias_is_shown_and_goes_back_by_the_page(two: tuple[Served, dict[str, FakeEngine]]) -> None:
