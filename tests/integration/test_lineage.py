@@ -6,7 +6,7 @@ import pytest
 
 from rixin.data import Datasets, DatasetVersion, Sourced, TextExample
 from rixin.errors import InvalidRequest, NotFound, Withdrawn
-from rixin.store import Database, ModelRow, VersionRow, now
+from rixin.store import AnnotationItemRow, AnnotationTaskRow, Database, ModelRow, VersionRow, now
 
 
 @pytest.fixture
@@ -161,3 +161,15 @@ def test_the_newest_version_of_a_name_stays_the_newest(datasets: Datasets) -> No
     assert texts(datasets, datasets.resolve("raw")) == ["d"]
     with pytest.raises(NotFound):
         datasets.resolve(old.id)
+
+
+def test_annotations_forget_the_rows_too(datasets: Datasets, database: Database) -> None:
+    version = datasets.add_sourced("raw", [row("a", "f:1", "u_1"), row("b", "f:2"), row("c", "f:3")], source="x")
+    with database.write() as session:
+        session.add(AnnotationTaskRow(id="t_1", name="t", definition={}, dataset_id=version.id))
+        session.flush()
+        for line, text in enumerate("abc", 1):
+            session.add(AnnotationItemRow(task_id="t_1", line=line, example_id=text, content=text))
+    datasets.withdraw(person="u_1")
+    with database.read() as session:
+        assert sorted(item.content for item in session.query(AnnotationItemRow)) == ["b", "c"]

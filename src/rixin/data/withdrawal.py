@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from rixin.data.lineage import Origin, RowPlace, batches, by_version, derived, keep_origins, origins_kept, row_place
@@ -18,7 +18,16 @@ from rixin.data.versions import id_of
 from rixin.data.writing import Copied, copy_without
 from rixin.errors import Withdrawn
 from rixin.models import BlobStore, full_disk_named, mark_learners
-from rixin.store import Database, DatasetOriginRow, DatasetVersionRow, WithdrawalRow, now
+from rixin.store import (
+    AnnotationItemRow,
+    AnnotationLabelRow,
+    AnnotationTaskRow,
+    Database,
+    DatasetOriginRow,
+    DatasetVersionRow,
+    WithdrawalRow,
+    now,
+)
 
 log = logging.getLogger(__name__)
 
@@ -174,11 +183,20 @@ def _replace(
                     blobs.adopt(file, left.after)
                     row.replaced_by = _successor(session, row, left, size, lines)
                 row.withdrawn_at = now()
+                _forget_annotated(session, row.id, lines)
                 session.flush()
                 return row.replaced_by, mark_learners(session, [row.id])
         finally:
             file.unlink(missing_ok=True)
             note.unlink(missing_ok=True)
+
+
+def _forget_annotated(session: Session, version_id: str, lines: Collection[int]) -> None:
+    """Delete what annotations of this version hold of these lines: the rows themselves, and what was said of them."""
+    tasks = select(AnnotationTaskRow.id).where(AnnotationTaskRow.dataset_id == version_id)
+    for part in batches(sorted(lines)):
+        for table in (AnnotationLabelRow, AnnotationItemRow):
+            session.execute(delete(table).where(table.task_id.in_(tasks), table.line.in_(part)))
 
 
 def _left(path: Path, old: DatasetVersionRow, file: Path, lines: Collection[int]) -> Copied | None:
