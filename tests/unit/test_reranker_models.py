@@ -9,59 +9,16 @@ import numpy as np
 import openvino as ov
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer
 
+from cross_encoders import POSITIONS, cross_encoder
 from rixin.engines.openvino_reranker import OpenVinoReranker, Pair
 from rixin.errors import MalformedModel, RixinError, UnsupportedModel
 from rixin.models.cross_encoder import is_cross_encoder
 from rixin.models.prepare import prepare_reranker
 
-WORDS = ["<s>", "<pad>", "</s>", "<unk>", *"abcdefghijklmnop", "法", "律", "猫"]
-POSITIONS = 48
 QUESTION = "a b c 法 律"
 PASSAGES = ["法 律", "d e f g", "a", "a b c " * 20, "猫 h i j k l m n o p", "q unknown"]
-
-
-def write_tokenizer(folder: Path, *, xlm: bool) -> None:
-    tokenizer = Tokenizer(models.WordLevel({word: at for at, word in enumerate(WORDS)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    pair = "<s> $A </s> </s> $B:1 </s>:1" if xlm else "<s> $A </s> $B:1 </s>:1"
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair=pair, special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
-    tokenizer.save(str(folder / "tokenizer.json"))
-
-
-def made(folder: Path, kind: str, **changes: Any) -> Any:
-    """A tiny random model of transformers, saved into the folder with a tokenizer."""
-    from transformers import (
-        AutoModelForSequenceClassification,
-        BertConfig,
-        RobertaConfig,
-        XLMRobertaConfig,
-    )
-
-    configs = {"bert": BertConfig, "roberta": RobertaConfig, "xlm-roberta": XLMRobertaConfig}
-    sizes = {
-        "vocab_size": len(WORDS),
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 96,
-        "max_position_embeddings": POSITIONS if kind == "bert" else POSITIONS + 2,
-        "type_vocab_size": 2 if kind == "bert" else 1,
-        "pad_token_id": 1,
-        "num_labels": 1,
-    }
-    torch.manual_seed(3)
-    model = AutoModelForSequenceClassification.from_config(configs[kind](**{**sizes, **changes})).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.normal_(1.0 if "LayerNorm.weight" in name else 0.0, 0.15)
-    folder.mkdir(exist_ok=True)
-    model.save_pretrained(folder)
-    write_tokenizer(folder, xlm=kind != "bert")
-    return model
 
 
 def expected(model: Any, folder: Path, passages: Sequence[str], *, types: bool) -> list[float]:
@@ -92,7 +49,7 @@ def in_float32(folder: Path, pairs: Sequence[Pair]) -> list[float]:
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta"])
 def test_the_graph_gives_the_scores_of_transformers(tmp_path: Path, kind: str) -> None:
-    model = made(tmp_path / "source", kind)
+    model = cross_encoder(tmp_path / "source", kind)
     (tmp_path / "model").mkdir()
     facts = prepare_reranker(tmp_path / "source", tmp_path / "model")
     assert (facts.reranks, facts.architecture, facts.context_length) == (True, kind, POSITIONS)
@@ -109,7 +66,7 @@ def test_the_graph_gives_the_scores_of_transformers(tmp_path: Path, kind: str) -
 
 
 def test_what_is_no_reranker_is_told_apart(tmp_path: Path) -> None:
-    made(tmp_path / "bert", "bert")
+    cross_encoder(tmp_path / "bert", "bert")
     assert is_cross_encoder(tmp_path / "bert")
     (tmp_path / "config.json").write_text('{"architectures": ["Qwen2ForCausalLM"]}')
     assert not is_cross_encoder(tmp_path)
@@ -152,7 +109,7 @@ def cut(folder: Path) -> None:
 def test_a_folder_that_can_not_be_run_is_refused(
     tmp_path: Path, change: Callable[[Path], None], error: type[RixinError], told: str
 ) -> None:
-    made(tmp_path / "source", "bert")
+    cross_encoder(tmp_path / "source", "bert")
     change(tmp_path / "source")
     (tmp_path / "model").mkdir()
     with pytest.raises(error, match=told):
@@ -160,7 +117,7 @@ def test_a_folder_that_can_not_be_run_is_refused(
 
 
 def test_a_classifier_of_three_kinds_is_no_reranker(tmp_path: Path) -> None:
-    made(tmp_path / "source", "xlm-roberta", num_labels=3)
+    cross_encoder(tmp_path / "source", "xlm-roberta", num_labels=3)
     (tmp_path / "model").mkdir()
     with pytest.raises(UnsupportedModel, match="sorts into 3 kinds"):
         prepare_reranker(tmp_path / "source", tmp_path / "model")

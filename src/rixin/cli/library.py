@@ -14,6 +14,7 @@ from rixin.cli.progress import ProgressLine
 from rixin.cli.tables import print_json, print_table
 from rixin.errors import InvalidRequest, NotFound
 from rixin.knowledge import MACHINE, Found, Hit, Ingested, IngestProgress, Visibility
+from rixin.knowledge.reranking import RERANKED
 from rixin.models import catalogue, install
 from rixin.workspace import Workspace, open_workspace
 
@@ -62,9 +63,14 @@ def create(
 
 @app.command
 def change(
-    name: str, *, description: str | None = None, visibility: Visibility | None = None, embedder: str | None = None
+    name: str,
+    *,
+    description: str | None = None,
+    visibility: Visibility | None = None,
+    embedder: str | None = None,
+    reranker: str | None = None,
 ) -> None:
-    """Change what a Library says of itself, who may read it, or the model that finds in it by meaning.
+    """Change what a Library says of itself, who may read it, or the models that find in it and order what is found.
 
     Parameters
     ----------
@@ -76,6 +82,8 @@ def change(
         Who may read it: everyone with an account, or only those who are named by `rixin library grant`.
     embedder
         Another model to find by meaning; the next ingest makes the index anew beside the old one.
+    reranker
+        A model that reads the first 20 hits of every search and puts them in order; `none` leaves them as found.
     """
     with open_workspace() as workspace:
         if description is not None:
@@ -85,6 +93,8 @@ def change(
         if embedder is not None:
             workspace.libraries.set_embedder(name, _embedder(workspace, embedder))
             print(f"`rixin library ingest {name}` makes the index anew with {embedder}.", file=sys.stderr)
+        if reranker is not None:
+            workspace.libraries.set_reranker(name, None if reranker == "none" else reranker)
 
 
 @app.command
@@ -182,6 +192,8 @@ def show(name: str, *, as_json: Annotated[bool, Parameter("--json")] = False) ->
     print(f"Read by: {library.visibility}{''.join(f', {one}' for one in readers)}")
     for source in library.sources:
         print(f"Source: {source}{' (watched)' * (source in library.watched)}")
+    if library.reranker is not None:
+        print(f"Reranked by: {library.reranker}")
     if library.lesson is not None:
         print(f"Tuned: {said(library.lesson)}")
     print_table(
@@ -257,6 +269,8 @@ def search(
         found = asyncio.run(run(workspace))
     for number, hit in enumerate(found.hits, 1):
         print(msgspec.json.encode(hit).decode() if as_json else _told(number, hit, explain=explain))
+    if explain and found.reranker is not None and not as_json:
+        print(f"The first {RERANKED} were put in order by {found.reranker}.")
     if not found.hits:
         print("Nothing was found.", file=sys.stderr)
 
@@ -337,6 +351,8 @@ def _told(number: int, hit: Hit, *, explain: bool) -> str:
         lines.append(
             f"   by words: {words}; by meaning: {meaning}; score {hit.score:.4f}; confidence {hit.confidence:.2f}"
         )
+        if hit.rerank_score is not None:
+            lines.append(f"   by the reranker: {hit.rerank_score:.4f}")
         lines += [f"   {key}: {value}" for key, value in hit.metadata.items()]
     return "\n".join(lines)
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rixin.knowledge.libraries import Libraries, Library, LibraryDocument, LibraryVersion, Visibility
     from rixin.knowledge.projection import Lesson
     from rixin.knowledge.questions import PlacedQuestion, read_questions
+    from rixin.knowledge.reranking import EngineReranker
     from rixin.knowledge.rights import MACHINE, Reader
     from rixin.knowledge.search import Found, Hit
     from rixin.knowledge.sources import fingerprint
@@ -23,6 +24,7 @@ _LATER = {
     "Chunk": "documents",
     "Document": "documents",
     "Embedder": "embedding",
+    "EngineReranker": "reranking",
     "Found": "search",
     "Hit": "search",
     "IngestProgress": "ingest",
@@ -47,6 +49,7 @@ __all__ = [
     "Chunk",
     "Document",
     "Embedder",
+    "EngineReranker",
     "Found",
     "Hit",
     "IngestProgress",

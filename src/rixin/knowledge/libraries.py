@@ -24,8 +24,9 @@ from rixin.knowledge.matrix import Matrices
 from rixin.knowledge.origins import add_origins, feeds_of, origins, remove_origin
 from rixin.knowledge.projection import Lesson, lesson_of
 from rixin.knowledge.questions import PlacedQuestion
+from rixin.knowledge.reranking import Reranker
 from rixin.knowledge.rights import MACHINE, Reader, may_change, readable
-from rixin.knowledge.search import Found, Shelf, search
+from rixin.knowledge.search import Found, Hit, SecondLook, Shelf, search
 from rixin.knowledge.sources import given
 from rixin.store import (
     Database,
@@ -52,7 +53,7 @@ class Library:
     """`version` is the newest finished ingest, 0 before the first; `documents` and `chunks` are those in it.
 
     `sources` are all places that its documents come from, `watched` those of them that a running server looks at.
-    `lesson` is how it was tuned, if it was.
+    `lesson` is how it was tuned, if it was; `reranker` the model that puts the first hits in order, if one does.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Library:
     watched: tuple[str, ...]
     filters: dict[str, str]
     lesson: Lesson | None
+    reranker: str | None
     created_at: datetime
     ingested_at: datetime | None
 
@@ -108,8 +110,17 @@ class Libraries:
     Methods that only touch the database are synchronous.
     """
 
-    def __init__(self, database: Database, home: Path, embedder: Embedder, *, private: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        database: Database,
+        home: Path,
+        embedder: Embedder,
+        reranker: Reranker | None = None,
+        *,
+        private: Collection[str] = (),
+    ) -> None:
         """`private` are origins (`http://10.0.0.5:8080`) whose pages may be read although they are not public."""
+        self._reranker = reranker
         self._private = private
         self._database = database
         self._root = home / "index"
@@ -197,6 +208,18 @@ class Libraries:
         self._embedder.current(embedder)
         with self._database.write() as session:
             self._changeable(session, name, actor).embedder = embedder
+
+    def set_reranker(self, name: str, reranker: str | None, *, actor: Reader = MACHINE) -> None:
+        """Let this model read the first hits of every search and put them in order; None leaves them as they are found.
+
+        Raises NotFound, PermissionDenied, ModelNotFound, InvalidRequest for a model that does something else.
+        """
+        if reranker is not None:
+            if self._reranker is None:
+                raise InvalidRequest("There is nothing here that runs a reranker.", param="reranker")
+            self._reranker.check(reranker)
+        with self._database.write() as session:
+            self._changeable(session, name, actor).reranker = reranker
 
     def grant(self, name: str, user_id: str, *, actor: Reader = MACHINE) -> None:
         """Let this person read it. Raises NotFound, PermissionDenied."""
@@ -399,13 +422,23 @@ class Libraries:
             for row, found in versions
             if found is not None and found.chunks
         ]
-        hits = await search(shelves, question, self._embedder, limit=limit, filters=filters) if shelves else ()
+        look = self._second_look([row for row, _ in versions])
+        hits: tuple[Hit, ...] = ()
+        if shelves:
+            hits = await search(shelves, question, self._embedder, limit=limit, filters=filters, second_look=look)
         first = versions[0][1] if versions else None
         return Found(
             hits=hits,
             version=first.number if first else 0,
             confidence=max((hit.confidence for hit in hits), default=0.0),
+            reranker=look.name if look and hits else None,
         )
+
+    def _second_look(self, rows: Sequence[LibraryRow]) -> SecondLook | None:
+        """By the one model that all of these Libraries have: two models' scores would not compare."""
+        names = {row.reranker for row in rows}
+        name = next(iter(names)) if len(names) == 1 else None
+        return SecondLook(name, self._reranker) if name is not None and self._reranker is not None else None
 
     def _asked(
         self, names: Sequence[str], reader: Reader, as_of: int | None
@@ -473,6 +506,7 @@ class Libraries:
             watched=tuple(location for location, watched in places if watched),
             filters=row.filters or {},
             lesson=lesson_of(latest.question_projection) if latest and latest.question_projection else None,
+            reranker=row.reranker,
             created_at=row.created_at,
             ingested_at=latest.created_at if latest else None,
         )

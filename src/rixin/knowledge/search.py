@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from rixin.errors import InvalidRequest
 from rixin.knowledge.embedding import Embedder
 from rixin.knowledge.index import Candidate, Centres, Index, Place
 from rixin.knowledge.ranking import DEPTH, CosineScale, Fused, confidence, fuse
+from rixin.knowledge.reranking import RERANKED, Reranker
 from rixin.knowledge.terms import query_terms, simplified
 
 ANY = "*"
@@ -19,7 +20,7 @@ class Hit(Struct, frozen=True, kw_only=True):
     """A place in a document that was found. `text` is the document's own text from `start` to `stop`.
 
     `score` is comparable within one answer, `confidence` between answers (0…1). A rank is None where the chunk was
-    not found that way.
+    not found that way, `rerank_score` where no reranker has read it.
     """
 
     chunk_id: str
@@ -36,17 +37,20 @@ class Hit(Struct, frozen=True, kw_only=True):
     lexical_rank: int | None
     vector_rank: int | None
     metadata: dict[str, str]
+    rerank_score: float | None = None
 
 
 class Found(Struct, frozen=True, kw_only=True):
     """Hits, the best first; `confidence` is how likely they answer the question, from 0 to 1.
 
     `version` is the index version that was asked, of the first Library named; 0 where nothing was ingested yet.
+    `reranker` is the model that has put the first of them in order, if one has.
     """
 
     hits: tuple[Hit, ...]
     version: int
     confidence: float
+    reranker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,22 @@ class Shelf:
     filters: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class SecondLook:
+    """By which model, and what runs it."""
+
+    name: str
+    reranker: Reranker
+
+
 async def search(
-    shelves: Sequence[Shelf], question: str, embedder: Embedder, *, limit: int, filters: Mapping[str, str]
+    shelves: Sequence[Shelf],
+    question: str,
+    embedder: Embedder,
+    *,
+    limit: int,
+    filters: Mapping[str, str],
+    second_look: SecondLook | None = None,
 ) -> tuple[Hit, ...]:
     """The best `limit` chunks of all the shelves. Raises InvalidRequest for a question without a word."""
     if not question.strip():
@@ -91,7 +109,8 @@ async def search(
         for task in by_words:
             task.cancel()
     lexical, nearest = _pooled(found_by_words), _pooled(by_meaning)
-    best = fuse(*([(one.chunk_id, one.score) for one in ranked] for ranked in (lexical, nearest)))[:limit]
+    best = fuse(*([(one.chunk_id, one.score) for one in ranked] for ranked in (lexical, nearest)))
+    best = best[: max(limit, RERANKED) if second_look else limit]
     hits = await asyncio.gather(
         *(
             _hits(shelf, (*words, *meaning), best, vectors[shelf.embedder], embedder.scale(shelf.embedder))
@@ -99,7 +118,19 @@ async def search(
         )
     )
     places = {one.chunk_id: at for at, one in enumerate(best)}
-    return tuple(sorted((hit for some in hits for hit in some), key=lambda hit: places[hit.chunk_id]))
+    ordered = sorted((hit for some in hits for hit in some), key=lambda hit: places[hit.chunk_id])
+    if second_look is not None and ordered:
+        ordered = await _reordered(ordered, question, second_look)
+    return tuple(ordered[:limit])
+
+
+async def _reordered(hits: Sequence[Hit], question: str, look: SecondLook) -> list[Hit]:
+    """The first of them as the reranker puts them, the others behind as they are."""
+    first = hits[:RERANKED]
+    passages = ["\n".join((*dict.fromkeys((hit.title, *hit.heading_path)), hit.text)) for hit in first]
+    scores = await look.reranker.scores(look.name, question, passages)
+    read = [structs.replace(hit, rerank_score=score) for hit, score in zip(first, scores, strict=True)]
+    return [*sorted(read, key=lambda hit: -(hit.rerank_score or 0.0)), *hits[RERANKED:]]
 
 
 def _wanted(shelf: Shelf, filters: Mapping[str, str]) -> dict[str, str]:

@@ -13,7 +13,8 @@ class LibraryRow(Base):
     """A named set of documents. `named` ones are read by their owner, by administrators and by `library_readers`.
 
     `embedder` is the model that its next index is made with, by name; None takes the alias `embed`. `filters` narrow
-    every search that does not say otherwise: metadata that must match.
+    every search that does not say otherwise: metadata that must match. `reranker` is the model, by name, that puts what
+    is found first in order.
     """
 
     __tablename__ = "libraries"
@@ -25,6 +26,7 @@ class LibraryRow(Base):
     owner_id: Mapped[str | None] = mapped_column(Identifier, ForeignKey("users.id", ondelete="SET NULL"), index=True)
     visibility: Mapped[str]
     embedder: Mapped[str | None] = mapped_column(Identifier)
+    reranker: Mapped[str | None] = mapped_column(Identifier)
     created_at: Mapped[datetime] = mapped_column(default=now)
     filters: Mapped[dict[str, str] | None] = mapped_column(JsonDocument)
 

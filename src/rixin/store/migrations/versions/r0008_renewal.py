@@ -258,3 +258,4 @@ def upgrade() -> None:
     op.add_column("dataset_versions", sa.Column("replaced_by", Identifier(), nullable=True))
     op.add_column("dataset_versions", sa.Column("cleaning", JsonDocument(), nullable=True))
     op.add_column("library_versions", sa.Column("question_projection", sa.LargeBinary(), nullable=True))
+    op.add_column("libraries", sa.Column("reranker", Identifier(), nullable=True))
