@@ -21,6 +21,7 @@ app.command("rixin.cli.ask:ask", name="ask", help="Ask one question; the answer 
 app.command("rixin.cli.models:app", name="models", help="Pull, list, show, verify, remove and name models.")
 app.command("rixin.cli.train:app", name="train", help="Train a model on your data.")
 app.command("rixin.cli.runs:app", name="runs", help="List, follow, pause, resume and cancel trainings.")
+app.command("rixin.cli.feedback:app", name="feedback", help="What people said of answers: list, withdraw, export.")
 app.command("rixin.cli.renew:app", name="renew", help="Learn from feedback: from corrections to a better model.")
 app.command("rixin.cli.data:app", name="data", help="Check, add, show, list, pull and remove datasets.")
 app.command("rixin.cli.annotate:app", name="annotate", help="Label rows: models first, people where those are unsure.")

@@ -28,11 +28,11 @@ def create(name: str, *, user: str | None = None, days: int | None = None) -> No
     if days is not None and not 0 < days <= 3650:
         raise InvalidRequest("--days is from 1 to 3650.")
     with open_workspace() as workspace:
-        owner = _owner(workspace.accounts, user)
+        person = owner(workspace.accounts, user)
         expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
-        made = workspace.keys.create(owner.id, name, expires_at=expires_at)
+        made = workspace.keys.create(person.id, name, expires_at=expires_at)
     print(made.secret)
-    print(f"A key of {owner.name}, {_expiry(expires_at)}. Keep it: it can't be shown again.", file=sys.stderr)
+    print(f"A key of {person.name}, {_expiry(expires_at)}. Keep it: it can't be shown again.", file=sys.stderr)
 
 
 @app.command(name="list")
@@ -61,7 +61,8 @@ def revoke(key: str) -> None:
         workspace.keys.revoke(key)
 
 
-def _owner(accounts: Accounts, name: str | None) -> User:
+def owner(accounts: Accounts, name: str | None) -> User:
+    """The account of this name, or the only one. Raises NotFound, Conflict."""
     users = accounts.users()
     if not users:
         raise NotFound("There is no account yet.", fix="`rixin up` prints the link that makes the first.")

@@ -22,6 +22,7 @@ from rixin.http.errors import install_error_handlers
 from rixin.http.openai import openai_router
 from rixin.http.pages import Pages
 from rixin.http.serving import Serving
+from rixin.http.sweeping import sweep
 from rixin.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def routes(workspace: Workspace | None, background: Background | None = None) ->
                 asyncio.create_task(app.state.reading.run(), name="reading"),
                 asyncio.create_task(Watching(workspace, app.state.reading).run(), name="watching"),
                 asyncio.create_task(Looking(workspace).run(), name="looking"),
+                asyncio.create_task(sweep(workspace), name="sweeping"),
             ]
             if background is not None:
                 beside.append(asyncio.create_task(background()))

@@ -24,11 +24,12 @@ def learnable(session: Session, allowances: Mapping[str, Allowance], after: date
         late = [user_id for user_id in allowed if (since := allowances[user_id].since) is not None and since > after]
         query = query.where(or_(FeedbackRow.updated_at > after, FeedbackRow.owner_id.in_(late)))
     items = []
-    for row in session.scalars(query.order_by(FeedbackRow.updated_at, FeedbackRow.id).execution_options(yield_per=500)):
+    for row in session.scalars(query.execution_options(yield_per=500)):
         context = context_of(row.context)
         if _teaches(row, context):
-            items.append(masked(_item(row, context)))
-    return items
+            since = allowances[row.owner_id or ""].since
+            items.append(masked(_item(row, context, max(row.updated_at, since or row.updated_at))))
+    return sorted(items, key=lambda item: (item.updated_at, item.id))
 
 
 def _teaches(row: FeedbackRow, context: Context) -> bool:
@@ -40,7 +41,7 @@ def _teaches(row: FeedbackRow, context: Context) -> bool:
     return row.correction is not None or "" not in (context.written, context.answer)
 
 
-def _item(row: FeedbackRow, context: Context) -> FeedbackItem:
+def _item(row: FeedbackRow, context: Context, updated_at: datetime) -> FeedbackItem:
     return FeedbackItem(
         id=row.id,
         kind=cast(Kind, row.kind),
@@ -60,5 +61,5 @@ def _item(row: FeedbackRow, context: Context) -> FeedbackItem:
         comment=row.comment,
         signals=row.signals,
         conversation_id=row.conversation_id,
-        updated_at=row.updated_at,
+        updated_at=updated_at,
     )

@@ -110,7 +110,7 @@ class FeedbackItem(Struct, frozen=True, kw_only=True):
     `messages` are what the model was given, system text, an assistant's instructions and passages included; `opening`
     is how its turn was begun for it, so that what is learned is `opening` + the answer. `answer` is what the model
     wrote (what was shown, where it wrote nothing); of a preference `answer` is the first, `other_answer` the second.
-    `updated_at` is when it was last changed.
+    `updated_at` is when it was last changed, or became allowed, if that was later.
     """
 
     id: str
