@@ -34,7 +34,7 @@ class Made(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `until` is the newest feedback that it took. `base` is what the alias meant when its training began, `version` the
     candidate. `runs`, `gates`, `reports_before` and `reports_after` are by stage and by suite. `again` counts the times
-    a withdrawal sent it back.
+    a withdrawal sent it back, `spent` are the seconds that it had used until then.
     """
 
     until: datetime | None = None
@@ -46,6 +46,7 @@ class Made(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gates: dict[str, str] = {}
     canary: str | None = None
     again: int = 0
+    spent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Cycle:
     @property
     def seconds(self) -> float:
         """What its steps took, its waiting aside."""
-        return sum(step.seconds for step in self.steps)
+        return self.made.spent + sum(step.seconds for step in self.steps)
 
     def done(self, name: str) -> CycleStep | None:
         """The step of this name, if it has finished."""

@@ -17,7 +17,8 @@ from rixin.models import Registry, Version
 from rixin.renewal.canary import Canaries
 from rixin.renewal.cycle import Cycle, CycleTable, Status
 from rixin.renewal.halting import halt_runs, take_back
-from rixin.renewal.held_out import held_items, suite_name, write_suite
+from rixin.renewal.held_out import held_clusters, held_items, suite_name, write_suite
+from rixin.renewal.material import cluster
 from rixin.renewal.plan import RenewalPlan, read_plan
 from rixin.renewal.rewrites import Rewrites, corrected
 from rixin.renewal.schedule import Schedule
@@ -92,7 +93,8 @@ class Cycles:
             if gone:
                 written = self._house.rewrites.written(alias)
                 left = [corrected(item, written) for name, item in lessons.items() if name in held]
-                write_suite(self._settings.home, alias, left)
+                clusters = held_clusters(self._settings.home, alias) & {cluster(item) for item in lessons.values()}
+                write_suite(self._settings.home, alias, left, clusters)
                 self._house.evaluations.forget_samples(suite_name(alias), gone)
 
     def news(self, alias: str) -> tuple[int, datetime | None]:

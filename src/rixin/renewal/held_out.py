@@ -1,15 +1,14 @@
 """The suite of this house: feedback that is never learned from, asked of the old version and of the new one.
 
 It has up to three tasks: corrections that are JSON objects are compared field by field, others by how much of their
-text comes back (chrF); of preferences the better answer has to be the likelier one. The suite's folder is also the
-record of what is held out.
+text comes back (chrF); of preferences the better answer has to be the likelier one. Beside it lies the record of all
+that is held out: what is asked no longer, since newer items are, is not learned from either.
 """
 
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,6 +19,7 @@ from rixin.renewal.material import better_and_worse, cluster, question
 from rixin.renewal.opinions import FeedbackItem
 
 SUFFIX = "-feedback"
+HELD_FILE = "held.json"
 OURS = "# Made by Rixin of held-out feedback, and written anew in every cycle.\n"
 MOST_ITEMS = 200  # the newest: each is asked of two versions in every Cycle
 LONGEST_ANSWER = 1024  # tokens
@@ -40,40 +40,47 @@ def held_items(home: Path) -> dict[str, set[str]]:
 
 
 def held_clusters(home: Path, alias: str) -> frozenset[str]:
-    """The clusters that are in the suite, as it is now."""
-    folder = home / "suites" / suite_name(alias)
-    return frozenset(str(row["cluster"]) for row in _rows(folder)) if _ours(folder) else frozenset()
+    """The clusters that are held out."""
+    try:
+        return msgspec.json.decode((home / "suites" / suite_name(alias) / HELD_FILE).read_bytes(), type=frozenset[str])
+    except FileNotFoundError:
+        return frozenset()
 
 
-def write_suite(home: Path, alias: str, items: Sequence[FeedbackItem]) -> Suite | None:
-    """Make the suite of these items; None, and no suite, where they ask nothing.
+def write_suite(home: Path, alias: str, items: Sequence[FeedbackItem], held: Collection[str]) -> Suite | None:
+    """Make the suite of these items, and keep which clusters are held out; None where the items ask nothing.
 
     Its data have new names, so that the old suite is whole until the new `suite.toml` takes its place. Raises Conflict
     where somebody has made a suite of this name.
     """
     folder = home / "suites" / suite_name(alias)
-    if folder.exists() and any(folder.iterdir()) and not _ours(folder):
+    if (folder / SUITE_FILE).exists() and not _ours(folder):
         raise Conflict(
             f"The suite {suite_name(alias)} is somebody's own, and cycles of {alias} make one of this name.",
             where=str(folder),
             fix="Give it another name.",
         )
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / HELD_FILE, msgspec.json.encode(sorted(held)))
     tasks = _tasks(items[-MOST_ITEMS:])
     if not tasks:
-        shutil.rmtree(folder, ignore_errors=True)
+        _tidy(folder, {HELD_FILE})
         return None
-    folder.mkdir(parents=True, exist_ok=True)
     data = {name: msgspec.json.Encoder().encode_lines(rows) for name, rows in tasks.items()}
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in data.items()}
     text = _suite_toml(alias, tasks, hashes)
     for name, content in data.items():
         _write(folder / _file_of(name, hashes[name]), content)
     _write(folder / SUITE_FILE, text.encode())
-    used = {SUITE_FILE, *(_file_of(name, digest) for name, digest in hashes.items())}
-    for path in folder.iterdir():
+    _tidy(folder, {SUITE_FILE, HELD_FILE, *(_file_of(name, digest) for name, digest in hashes.items())})
+    return read_suite(folder)
+
+
+def _tidy(folder: Path, used: Collection[str]) -> None:
+    """The suite's file goes first: without it there is no suite."""
+    for path in sorted(folder.iterdir(), key=lambda path: path.name != SUITE_FILE):
         if path.name not in used:
             path.unlink()
-    return read_suite(folder)
 
 
 def _file_of(task: str, digest: str) -> str:

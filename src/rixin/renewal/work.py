@@ -91,6 +91,10 @@ class CycleWork:
             self._leave(turn, ends.reason if ends.done is None else ends.done.said, ends.done)
             return self._ended(cycle_id, ends.outcome, ends.reason)
         except Exception as error:
+            try:
+                turn.require_standing()
+            except Halt as halt:  # what it worked on was taken away from under it
+                return self._halted(turn, halt)
             return self._failed(turn, error)
         self._leave(turn, done.said, done)
         if name == STEPS[-1]:
@@ -171,8 +175,10 @@ class CycleWork:
         if made.again >= MOST_AGAIN:
             end(row, "kept", _WITHDRAWN_TOO_OFTEN)
             return
+        before = self._table.view(session, row).steps
         self._table.forget_from(session, row, STEPS[0])
-        row.made = msgspec.to_builtins(msgspec.structs.replace(made_of(row), again=made.again + 1))
+        spent = made.spent + sum(step.seconds for step in before)
+        row.made = msgspec.to_builtins(msgspec.structs.replace(made_of(row), again=made.again + 1, spent=spent))
         row.status = "queued"
 
     def _failed(self, turn: Turn, error: Exception) -> bool:

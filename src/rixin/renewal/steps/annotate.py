@@ -5,6 +5,7 @@ from msgspec import Struct
 from rixin.renewal.crossfitting import CrossFitting
 from rixin.renewal.cycle import Words
 from rixin.renewal.held_out import write_suite
+from rixin.renewal.material import cluster
 from rixin.renewal.opinions import FeedbackItem
 from rixin.renewal.steps.collect import items_of
 from rixin.renewal.steps.turn import Done, Turn
@@ -29,7 +30,7 @@ def annotate(turn: Turn) -> Done:
     found = examine(corrections, score)
     turn.keep(DOUBTED_FILE, Doubted(reasons=dict(found.doubted)))
     suite_items = [item for item in held_out if item.id not in found.doubted]
-    write_suite(turn.house.settings.home, turn.plan.alias, suite_items)
+    write_suite(turn.house.settings.home, turn.plan.alias, suite_items, {cluster(item) for item in held_out})
     disliked = [item for item in new if item.rating == -1 and item.kind == "answer" and not item.correction]
     written = turn.house.rewrites.written(turn.plan.alias)
     task_id, queued = turn.house.rewrites.queue(turn.plan.alias, turn.cycle.id.removeprefix("cyc_"), disliked)

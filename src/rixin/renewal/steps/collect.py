@@ -45,7 +45,7 @@ def collect(turn: Turn) -> Done:
         round(plan.previous * sum(item.id in fresh for item in to_learn)),
         seed=turn.cycle.id,
     )
-    suite = write_suite(home, plan.alias, to_ask)
+    suite = write_suite(home, plan.alias, to_ask, {cluster(item) for item in to_ask})
     if suite is None and not plan.suites:
         raise Ends("nothing", _NO_MEASURE)
     turn.keep(

@@ -121,7 +121,7 @@ class Turn:
         self.step = step
         self._stopping = stopping
         self._mine = mine
-        self._before = sum(one.seconds for one in cycle.steps if one.name != step)
+        self._before = cycle.made.spent + sum(one.seconds for one in cycle.steps if one.name != step)
         self._own = next((one.seconds for one in cycle.steps if one.name == step), 0.0)
         self._since = time.monotonic()
         self._counting = True
