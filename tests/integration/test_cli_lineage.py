@@ -97,7 +97,13 @@ def test_a_row_is_traced_compared_and_withdrawn(capsys: pytest.CaptureFixture[st
         raw, cats = (workspace.datasets.resolve(name).id for name in ("raw", "cats"))
         card = {"data": {"data": {"id": cats}}}
         version = NewVersion(
-            id="v_000000000001", source="run:r", engine="fake", format="safetensors", licence="MIT", context_length=0, card=card
+            id="v_000000000001",
+            source="run:r",
+            engine="fake",
+            format="safetensors",
+            licence="MIT",
+            context_length=0,
+            card=card,
         )
         workspace.models.register(NewModel("taught", "Taught"), version)
     out, _ = run(capsys, "data", "trace", "cats:2")
