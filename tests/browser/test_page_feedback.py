@@ -23,6 +23,13 @@ def thumb(answer: Locator, name: str) -> Locator:
     return answer.get_by_role("button", name=name, exact=True)
 
 
+def corner(element: Locator) -> tuple[float, float]:
+    """Where it begins: from the left, from the top."""
+    box = element.bounding_box()
+    assert box is not None
+    return box["x"], box["y"]
+
+
 def settled(page: Page) -> None:
     """What was said has reached the server."""
     page.wait_for_load_state("networkidle")
@@ -101,8 +108,9 @@ def test_two_answers_are_compared_and_the_chosen_one_goes_on(open_page: Opener, 
     expect(better).to_be_disabled()
     expect(first).to_contain_text("The first answer.")
     expect(second).to_have_attribute("aria-busy", "false")
-    boxes = [side.bounding_box() for side in (first, second)]
-    assert boxes[0] and boxes[1] and boxes[0]["y"] == boxes[1]["y"] and boxes[0]["x"] < boxes[1]["x"]
+    (left, top), (right, other_top) = corner(first), corner(second)
+    assert left < right
+    assert top == other_top
     house.engine.token_s = 0
     better.click()
     expect(pair).to_have_count(0)
@@ -133,8 +141,9 @@ def test_on_a_phone_two_answers_stand_below_each_other_and_one_may_stay_silent(
     pair = page.get_by_role("region", name="Two answers")
     first, second = pair.get_by_role("article", name="First answer"), pair.get_by_role("article", name="Second answer")
     expect(second).to_contain_text("The second answer.")
-    boxes = [side.bounding_box() for side in (first, second)]
-    assert boxes[0] and boxes[1] and boxes[0]["x"] == boxes[1]["x"] and boxes[0]["y"] < boxes[1]["y"]
+    (left, top), (other_left, lower) = corner(first), corner(second)
+    assert left == other_left
+    assert top < lower
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     pair.get_by_role("button", name="Don't say").tap()
     expect(answers(page)).to_contain_text("The first answer.")
@@ -181,13 +190,12 @@ def test_copying_an_answer_is_told_and_nobody_waits_for_it(open_page: Opener, ho
         answer.get_by_role("button", name=re.compile("Cop")).click()
     assert sent.value.post_data_json["signal"] == "copied"
     response = sent.value.response()
-    assert response is not None and response.status == 204
+    assert response is not None
+    assert response.status == 204
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_feedback_can_be_given_with_the_keyboard_and_read_aloud(
-    open_page: Opener, house: Served, scheme: str
-) -> None:
+def test_feedback_can_be_given_with_the_keyboard_and_read_aloud(open_page: Opener, house: Served, scheme: str) -> None:
     house.engine.reply, house.engine.token_s = "An answer.", 0
     page = open_page(at=house, color_scheme=scheme)
     ask(page, "By keyboard")

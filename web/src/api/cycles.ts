@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { client, data } from "./console";
-import type { CycleInfo } from "./types";
+import type { CycleInfo, StepName } from "./types";
 
 export const cycleKeys = { all: ["cycles"], one: (id: string) => ["cycles", id] } as const;
 
@@ -34,5 +34,10 @@ export const startCycle = (): Promise<CycleInfo> => data(client.POST("/api/cycle
 export const pauseCycle = (id: string) => data(client.POST("/api/cycles/{cycle_id}/pause", path(id)));
 export const resumeCycle = (id: string) => data(client.POST("/api/cycles/{cycle_id}/resume", path(id)));
 export const cancelCycle = (id: string) => data(client.POST("/api/cycles/{cycle_id}/cancel", path(id)));
+/** Do it again from a step on. */
+export const repeatCycle = (id: string, step: StepName) =>
+  data(client.POST("/api/cycles/{cycle_id}/repeat", { params: { path: { cycle_id: id }, query: { step } } }));
+
+/** Take back the newest change of an alias: its canary, else its last move. */
 export const rollBack = (alias: string) =>
   data(client.POST("/api/aliases/{name}/rollback", { params: { path: { name: alias } } }));

@@ -1,4 +1,4 @@
-import { FileTextOutlined } from "@ant-design/icons";
+import { DownloadOutlined } from "@ant-design/icons";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { App, Button } from "antd";
 import { cancelCycle, cycleKeys, isLive, pauseCycle, resumeCycle, rollBack, storyFile } from "../api/cycles";
@@ -66,7 +66,7 @@ export function Actions({ story }: { story: Story }) {
           {texts.cycles.rollback}
         </Button>
       )}
-      <Button icon={<FileTextOutlined aria-hidden />} href={storyFile(story.id, language)} target="_blank">
+      <Button icon={<DownloadOutlined aria-hidden />} href={storyFile(story.id, language)}>
         {texts.cycles.file}
       </Button>
     </div>

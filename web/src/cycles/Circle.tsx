@@ -14,13 +14,13 @@ function at(share: number, radius: number): { x: number; y: number } {
 }
 
 /** The ten steps as a circle, and how far round it this Cycle has come. */
-export function Circle({ story }: { story: Pick<Story, "steps" | "step" | "status" | "outcome"> }) {
+export function Circle({ story }: { story: Pick<Story, "alias" | "steps" | "status" | "outcome"> }) {
   const texts = useTexts();
-  const { steps, status, outcome } = story;
+  const { alias, steps, status, outcome } = story;
   const count = steps.length;
   const done = steps.filter(({ state }) => state === "done").length;
   const here = steps.findIndex(({ state }) => state === "running" || state === "failed");
-  const reached = here === -1 ? done : here;
+  const reached = here === -1 ? steps.findLastIndex(({ state }) => state === "done") + 1 : here;
   const label =
     here === -1 || steps[here] === undefined
       ? texts.cycles.circleDone(done)
@@ -69,7 +69,7 @@ export function Circle({ story }: { story: Pick<Story, "steps" | "step" | "statu
         {outcome === null ? texts.cycles.status[status] : texts.cycles.outcome[outcome]}
       </text>
       <text className={styles.count} x={WIDTH / 2} y={HEIGHT / 2 + 20} textAnchor="middle">
-        {`${here === -1 ? done : here + 1} / ${count}`}
+        {here === -1 ? alias : `${here + 1} / ${count}`}
       </text>
     </svg>
   );

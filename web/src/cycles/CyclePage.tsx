@@ -74,7 +74,7 @@ function Told({ story }: { story: Story }) {
       )}
       <div className={styles.round}>
         <Circle story={story} />
-        <Steps steps={story.steps} />
+        <Steps story={story} />
       </div>
       {story.complaints && (
         <Part title={texts.cycles.complaints}>

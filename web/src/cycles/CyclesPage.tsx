@@ -61,7 +61,8 @@ function Entry({ cycle }: { cycle: CycleInfo }) {
   const { date, number } = useFormats();
   const say = useSentence();
   const seconds = cycle.steps.reduce((sum, step) => sum + step.seconds, 0);
-  const said = cycle.steps.findLast((step) => step.said !== "");
+  const reason = cycle.reason && { said: cycle.reason, said_zh: cycle.reason_zh ?? "" };
+  const said = reason || cycle.steps.findLast((step) => step.said !== "");
   const about = [
     texts.cycles.began(date(cycle.created_at)),
     ...(seconds > 0 ? [texts.cycles.took(durationText(seconds, texts, number))] : []),

@@ -1,17 +1,31 @@
-import type { StoryStep } from "../api/types";
+import { useQueryClient } from "@tanstack/react-query";
+import { Button } from "antd";
+import { cycleKeys, isLive, repeatCycle } from "../api/cycles";
+import type { Story, StoryStep } from "../api/types";
 import { useFormats, useTexts } from "../i18n";
+import { useConfirm } from "../look/useConfirm";
 import styles from "./Cycle.module.css";
 import { durationText } from "./duration";
 import { useSentence } from "./sentence";
 
-/** The ten steps in words: what each found, and how long it took. */
-export function Steps({ steps }: { steps: readonly StoryStep[] }) {
+/** The ten steps in words: what each found, how long it took, and the way to do a Cycle again from there on. */
+export function Steps({ story }: { story: Story }) {
   const texts = useTexts();
+  const client = useQueryClient();
+  const confirm = useConfirm();
   const { number } = useFormats();
   const say = useSentence();
+  const repeat = ({ name }: StoryStep) =>
+    confirm({
+      title: texts.cycles.repeatTitle(texts.cycles.steps[name]),
+      text: texts.cycles.repeatText,
+      label: texts.cycles.repeat,
+      action: () =>
+        repeatCycle(story.id, name).finally(() => client.invalidateQueries({ queryKey: cycleKeys.all })),
+    });
   return (
     <ol className={styles.steps} aria-label={texts.cycles.stepList}>
-      {steps.map((step) => {
+      {story.steps.map((step) => {
         const about = [
           texts.cycles.stepState[step.state],
           ...(step.seconds > 0 ? [durationText(step.seconds, texts, number)] : []),
@@ -22,9 +36,21 @@ export function Steps({ steps }: { steps: readonly StoryStep[] }) {
             <span className={styles.stepName}>{texts.cycles.steps[step.name]}</span>
             <span className={styles.quiet}> · {about.join(" · ")}</span>
             {step.said !== "" && <div className={styles.stepSaid}>{say(step)}</div>}
+            {mayRepeat(story, step) && (
+              <Button type="link" size="small" className={styles.repeat} onClick={() => repeat(step)}>
+                {texts.cycles.repeat}
+                <span className="visually-hidden"> {texts.cycles.steps[step.name]}</span>
+              </Button>
+            )}
           </li>
         );
       })}
     </ol>
   );
+}
+
+/** A Cycle that stands still can be done again from every step that it came to; a move is not made twice. */
+function mayRepeat(story: Story, { name, state }: StoryStep): boolean {
+  if (isLive(story) || (state !== "done" && state !== "failed")) return false;
+  return name !== "promote" || story.outcome !== "promoted";
 }

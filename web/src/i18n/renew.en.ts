@@ -154,6 +154,9 @@ export const renew = {
     cancel: "End it",
     cancelTitle: "End this Cycle?",
     cancelText: "What it has learned is not used. The feedback stays, and the next Cycle can learn from it.",
+    repeat: "Repeat from here",
+    repeatTitle: (step: string) => `Repeat from “${step}”?`,
+    repeatText: "This step and those after it are done again; what they made before is not used.",
     rollback: "Roll back",
     rollbackTitle: (alias: string) => `Roll “${alias}” back?`,
     rollbackText:
