@@ -42,7 +42,9 @@ def cross_encoder(folder: Path, kind: str, **changes: Any) -> Any:
         "num_labels": 1,
     }
     torch.manual_seed(3)
-    model: Any = AutoModelForSequenceClassification.from_config(configs[kind](**{**sizes, **changes}))  # type: ignore[no-untyped-call]
+    config = configs[kind](**{**sizes, **changes})
+    model: Any = AutoModelForSequenceClassification.from_config(config)  # type: ignore[no-untyped-call]
+    model.eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.normal_(1.0 if "LayerNorm.weight" in name else 0.0, 0.15)

@@ -26,9 +26,9 @@ class LibraryRow(Base):
     owner_id: Mapped[str | None] = mapped_column(Identifier, ForeignKey("users.id", ondelete="SET NULL"), index=True)
     visibility: Mapped[str]
     embedder: Mapped[str | None] = mapped_column(Identifier)
-    reranker: Mapped[str | None] = mapped_column(Identifier)
     created_at: Mapped[datetime] = mapped_column(default=now)
     filters: Mapped[dict[str, str] | None] = mapped_column(JsonDocument)
+    reranker: Mapped[str | None] = mapped_column(Identifier)
 
 
 class LibraryReaderRow(Base):
@@ -117,5 +117,5 @@ class LibraryVersionRow(Base):
     chunks: Mapped[int]
     centre: Mapped[bytes | None]
     question_centre: Mapped[bytes | None]
-    question_projection: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
+    question_projection: Mapped[bytes | None]
