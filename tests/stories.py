@@ -11,11 +11,13 @@ from rixin.renewal.plan import RenewalPlan
 from rixin.renewal.standing import Arm, Standing
 from rixin.renewal.steps.values import STEPS
 from rixin.renewal.story import (
+    CheckKind,
     ComplaintExample,
     Complaints,
     DoubtedAccount,
     Learned,
     ReasonCount,
+    Role,
     ScoreChange,
     Story,
     StoryCanary,
@@ -248,7 +250,7 @@ def change(
     suite: str,
     task: str,
     metric: str,
-    role: str,
+    role: Role,
     before: float,
     after: float,
     low: float,
@@ -261,7 +263,7 @@ def change(
         suite_title=suite,
         task=task,
         metric=metric,
-        role=role,  # type: ignore[arg-type]
+        role=role,
         before=before,
         after=after,
         difference=after - before,
@@ -275,12 +277,12 @@ def change(
     )
 
 
-def check(kind: str, name: str, said: str, said_zh: str) -> StoryCheck:
+def check(kind: CheckKind, name: str, said: str, said_zh: str) -> StoryCheck:
     return StoryCheck(
         suite="contracts",
         name=name,
         kind=kind,
-        passed=True,  # type: ignore[arg-type]
+        passed=True,
         said=f"contracts: {name} {said}",
         said_zh=f"合同条款：{name} {said_zh}",
     )

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import get_args
+from typing import cast, get_args
 
 import msgspec
 import pytest
 
-from rixin.renewal import Cycle, Story, render_story
+from rixin.renewal import Cycle, StepName, Story, render_story
 from rixin.renewal.story_words import Language
 from rixin.settings import Settings
 from rixin.workspace import Workspace
@@ -96,7 +96,7 @@ def test_a_cycle_is_told_at_every_step_of_its_way(workspace: Workspace, cycle: C
             outcome=None,
             reason=None,
             steps=cycle.steps[:count],
-            step=cycle.steps[count - 1].name if count else None,
+            step=cast(StepName, cycle.steps[count - 1].name) if count else None,
         )
         told = workspace.stories.tell(part)
         assert "under way" in told.headline.said
