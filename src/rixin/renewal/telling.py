@@ -281,7 +281,8 @@ class Stories:
 
 def _values(cycle: Cycle, name: StepName, type: type[S]) -> S | None:
     done = cycle.done(name)
-    return None if done is None else msgspec.convert(done.values, type)
+    # A step that ended the Cycle has said why, and found nothing to keep.
+    return None if done is None or not done.values else msgspec.convert(done.values, type)
 
 
 def _step(cycle: Cycle, name: str) -> StoryStep:

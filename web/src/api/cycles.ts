@@ -15,6 +15,8 @@ export const useCycles = () =>
   useQuery({
     queryKey: cycleKeys.all,
     queryFn: async () => (await data(client.GET("/api/cycles"))).data,
+    // They move by themselves: what was seen a while ago is looked at again.
+    staleTime: 0,
     refetchInterval: ({ state }) => (state.data?.some(isLive) ? LIVE_MS : false),
   });
 
@@ -23,6 +25,7 @@ export const useCycle = (id: string) =>
   useQuery({
     queryKey: cycleKeys.one(id),
     queryFn: () => data(client.GET("/api/cycles/{cycle_id}", { params: { path: { cycle_id: id } } })),
+    staleTime: 0,
     refetchInterval: ({ state }) => (state.data !== undefined && isLive(state.data) ? LIVE_MS : false),
   });
 
