@@ -1,5 +1,9 @@
 """From feedback to a better model by itself, or the reason why not: held to plan, budget and people's consent."""
 
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -212,6 +216,32 @@ def test_a_cycle_is_paused_with_its_run_and_cancelled_with_it(workspace: Workspa
         workspace.cycles.resume(cycle.id)
 
 
+def test_a_process_that_stops_leaves_the_cycle_to_the_next_one(workspace: Workspace) -> None:
+    correct(workspace, 40)
+    cycle = workspace.cycles.create(tiny_plan(training={"epochs": 100}))
+    with renewing(workspace, cycle.id):
+        run = wait_until(lambda: next(iter(workspace.runs.listed(statuses=["running"])), None))
+    assert workspace.cycles.get(cycle.id).status == "queued"
+    assert workspace.runs.get(run.id).status == "queued"
+    assert workspace.cycles.cancel(cycle.id).status == "cancelled"  # nobody executes: it is done at once
+    assert workspace.runs.get(run.id).status == "cancelled"
+
+
+def test_an_alias_that_was_moved_meanwhile_is_left_alone(after: Workspace) -> None:
+    [cycle] = after.cycles.listed()
+    after.models.set_alias("chat", cycle.made.base or "")
+    after.cycles.repeat(cycle.id, "canary")
+    with after.database.write() as session:
+        row = session.get(CycleRow, cycle.id)
+        assert row is not None
+        row.made = {**row.made, "base": "v_000000000000"}
+    done = renewed(after, cycle)
+    assert done.outcome == "kept", done.error
+    assert done.reason is not None
+    assert done.reason.en.startswith(f"Keep: chat was pointed at {cycle.made.base} meanwhile")
+    assert pointed(after.models) == cycle.made.base
+
+
 def test_a_budget_that_is_used_up_ends_the_cycle_with_the_reason(workspace: Workspace) -> None:
     served = pointed(workspace.models)
     correct(workspace, 40)
@@ -244,6 +274,25 @@ def test_withdrawal_in_mid_cycle_makes_it_begin_again_without_those_rows(workspa
     asked = held_items(workspace.settings.home)["chat"]
     assert len(asked) >= 10
     assert asked.isdisjoint(f"f_{number:06}" for number in range(60, 120))
+
+
+def test_the_command_tells_what_came_of_it(workspace: Workspace) -> None:
+    environment = {**os.environ, "RIXIN_HOME": str(workspace.settings.home)}
+
+    def rixin(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "rixin", *words], env=environment, capture_output=True, text=True, timeout=240
+        )
+
+    begun = rixin("renew", "--json")
+    assert begun.returncode == 0, begun.stderr
+    facts = json.loads(begun.stdout)
+    assert (facts["status"], facts["outcome"]) == ("finished", "nothing")
+    assert "0 new items of feedback may be learned from" in begun.stderr
+    assert facts["id"] in rixin("renew", "list").stdout
+    queued = rixin("renew", "--queue")
+    assert "It begins with the next `rixin up`." in queued.stderr
+    assert "has not ended" in rixin("renew").stderr
 
 
 def test_a_plan_that_cannot_be_done_is_refused_before_anything_is_queued(workspace: Workspace) -> None:

@@ -49,8 +49,9 @@ def test_a_cycle_that_is_begun_is_executed_by_the_server_and_told_as_a_story(adm
     assert done["outcome"] == "nothing"
     assert done["reason"] == "0 new items of feedback may be learned from; a cycle needs 20."
     assert done["reason_zh"] == "可供学习的新反馈有 0 条，一轮需要 20 条。"
-    story = admin.get(f"/api/cycles/{cycle}").json()
-    assert story["outcome"] == "nothing"
+    story = admin.get(f"/api/cycles/{cycle}")
+    assert story.status_code == 200, story.text
+    assert story.json()["outcome"] == "nothing"
     page = admin.get(f"/api/cycles/{cycle}/story", params={"language": "en"})
     assert page.headers["content-disposition"] == f'attachment; filename="{cycle}-en.html"'
     assert page.text.startswith("<!doctype html>")

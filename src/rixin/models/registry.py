@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
@@ -28,78 +26,11 @@ from rixin.models.aliases import (
 from rixin.models.blobs import BlobStore
 from rixin.models.hubs import Hubs
 from rixin.models.marks import Mark, mark_newcomer, marks_of
+from rixin.models.version import NewModel, NewVersion, Routed, Version
 from rixin.settings import Settings
 from rixin.store import AliasMoveRow, AliasRow, CanaryRow, Database, ModelRow, VersionRow, new_id, now
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,95}")
-
-
-@dataclass(frozen=True)
-class Version:
-    """One immutable build of a model, with what its model is called.
-
-    `folder` is the prepared model folder (None for what runs elsewhere), `config` what its engine needs, `card` what
-    else is known of it. `parameters` and `sha256` are None where nobody says.
-    """
-
-    id: str
-    model_name: str
-    title: str
-    description: str
-    languages: tuple[str, ...]
-    source: str
-    sha256: str | None
-    bytes: int
-    engine: str
-    format: str
-    licence: str
-    parameters: int | None
-    context_length: int
-    template_hash: str | None
-    parents: tuple[str, ...]
-    card: Mapping[str, object]
-    folder: Path | None
-    config: Mapping[str, object]
-    created_at: datetime
-
-
-@dataclass(frozen=True)
-class NewVersion:
-    """What a registration says; the rest of a Version follows from it. `folder` is relative to RIXIN_HOME."""
-
-    id: str
-    source: str
-    engine: str
-    format: str
-    licence: str
-    context_length: int
-    sha256: str | None = None
-    bytes: int = 0
-    parameters: int | None = None
-    template_hash: str | None = None
-    parents: tuple[str, ...] = ()
-    card: Mapping[str, object] | None = None
-    folder: str | None = None
-    config: Mapping[str, object] | None = None
-
-
-@dataclass(frozen=True)
-class NewModel:
-    """The name that a registered version goes under, and what is shown of it."""
-
-    name: str
-    title: str
-    description: str = ""
-    languages: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Routed:
-    """The version that answers; of a canary's also which, and the version that steps in if its engine fails."""
-
-    version: Version
-    canary_id: str | None = None
-    baseline: Version | None = None
 
 
 class Registry:
@@ -213,10 +144,11 @@ class Registry:
                 mark_newcomer(session, row)
         return self.get(version.id)
 
-    def set_alias(self, name: str, target: str, *, why: str = "set by hand") -> Alias:
+    def set_alias(self, name: str, target: str, *, why: str = "set by hand", instead_of: str | None = None) -> Alias:
         """Point the alias at what `target` means now: a version's id, a model or another alias. Ends a canary.
 
-        Raises ModelNotFound, InvalidRequest, or Conflict if a model has the alias's name.
+        Raises ModelNotFound, InvalidRequest, or Conflict if a model has the alias's name, or if it no longer means the
+        version `instead_of`.
         """
         check_name(name)
         version_id = self.resolve(target).id
@@ -226,6 +158,8 @@ class Registry:
                 raise Conflict(f"{name!r} is a model.", fix="Choose another name for the alias.")
             self._found(session, target, VersionRow.id == version_id)
             row = session.get(AliasRow, name)
+            if instead_of is not None and (row is None or row.version_id != instead_of):
+                raise Conflict(f"{name!r} no longer means {instead_of}.", fix="Compare with what it means now.")
             if row is None:
                 row = AliasRow(name=name, version_id=version_id, canary_version_id=None, canary_share=0.0)
                 row.updated_at = now()

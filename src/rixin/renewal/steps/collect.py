@@ -1,8 +1,10 @@
 """Collect: what may be learned from and is new, and which of it is held out to be asked later."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 
 from rixin.renewal.cycle import Words
@@ -33,8 +35,10 @@ def collect(turn: Turn) -> Done:
     since = turn.house.table.watermark(plan.alias)
     every = turn.lessons()
     new = turn.lessons(after=since)[-plan.max_items :]
+    counts = _counts(new, since, turn.made.again)
     if len(new) < plan.needs:
-        raise Ends("nothing", _too_few(len(new), plan.needs, since))
+        reason = _too_few(len(new), plan.needs, since)
+        raise Ends("nothing", reason, Done(reason, counts))
     fresh = {item.id for item in new}
     before = [item for item in every if item.id not in fresh]
     held = held_clusters(home, plan.alias)
@@ -47,7 +51,7 @@ def collect(turn: Turn) -> Done:
     )
     suite = write_suite(home, plan.alias, to_ask, {cluster(item) for item in to_ask})
     if suite is None and not plan.suites:
-        raise Ends("nothing", _NO_MEASURE)
+        raise Ends("nothing", _NO_MEASURE, Done(_NO_MEASURE, counts))
     turn.keep(
         ITEMS_FILE,
         Items(
@@ -57,22 +61,28 @@ def collect(turn: Turn) -> Done:
         ),
     )
     turn.make(until=new[-1].updated_at)
-    values = Collected(
+    values = msgspec.structs.replace(
+        counts,
+        earlier=len(repeated),
+        held_out=sum(item.id in fresh for item in to_ask),
+        suite=suite.name if suite else None,
+        suite_items=len(to_ask),
+    )
+    return Done(_said(values), values)
+
+
+def _counts(new: Sequence[FeedbackItem], since: datetime | None, again: int) -> Collected:
+    return Collected(
         items=len(new),
         corrections=sum(bool(item.correction) for item in new),
         liked=sum(item.rating == 1 and not item.correction for item in new),
         disliked=sum(item.rating == -1 and not item.correction for item in new),
         preferences=sum(item.kind == "preference" for item in new),
         people=len({item.person for item in new}),
-        earlier=len(repeated),
-        held_out=sum(item.id in fresh for item in to_ask),
-        suite=suite.name if suite else None,
-        suite_items=len(to_ask),
         reasons=dict(Counter(reason for item in new for reason in item.reasons).most_common()),
         since=None if since is None else since.isoformat(timespec="seconds"),
-        again=turn.made.again,
+        again=again,
     )
-    return Done(_said(values), values)
 
 
 def items_of(turn: Turn) -> tuple[list[FeedbackItem], list[FeedbackItem], list[FeedbackItem]]:
