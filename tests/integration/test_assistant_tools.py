@@ -129,6 +129,28 @@ def test_an_assistant_answers_with_what_its_tool_gave_and_says_which_it_used(hou
     assert record.user_id is not None
 
 
+@pytest.mark.parametrize("native", [True, False], ids=["calls", "chooses"])
+def test_what_is_learned_from_has_the_tools_and_what_they_said(house: Served, native: bool) -> None:
+    engine = engine_of(house)
+    engine.calls, engine.native = [SUM], native
+    client, feedback = house.client(), house.workspace.feedback
+    question = [{"role": "user", "content": "How much is the bill?"}]
+    made = client.chat.completions.create(
+        model="assistant:clerk",
+        messages=question,  # type: ignore[arg-type]
+        store=True,
+        metadata={"rating": "up"},
+    )
+    [ada] = [user for user in house.workspace.accounts.users() if user.name == "ada"]
+    feedback.set_consent(ada.id, given=True)
+    item = feedback.learnable()[-1]
+    prompt = engine.requests[-1].prompt
+    assert isinstance(prompt, ChatPrompt)
+    assert (item.messages, item.tools) == (prompt.messages, prompt.tools)
+    assert "201.9" in item.messages[-1].content
+    assert item.answer == made.choices[0].message.content == "1280 * 13% + 35.5 = 201.9"
+
+
 def test_a_stream_of_the_api_is_as_that_of_any_model(house: Served) -> None:
     engine_of(house).calls = [SUM]
     question: Any = [{"role": "user", "content": "The bill?"}]
