@@ -15,8 +15,9 @@ from rixin.models.marks import Mark, datasets_named, learners, mark_learners, ma
 from rixin.models.progress import Progress, Reporter
 from rixin.models.pull import pull_archive, pull_member
 from rixin.models.references import parse_reference
-from rixin.models.registry import NewModel, NewVersion, Registry, Routed, Version
+from rixin.models.registry import Registry
 from rixin.models.trained import register_trained
+from rixin.models.version import NewModel, NewVersion, Routed, Version
 
 if TYPE_CHECKING:
     from rixin.models.exports import TARGETS, Exported, Target, export

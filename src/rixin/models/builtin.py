@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rixin.errors import ModelNotFound
 from rixin.models.blobs import hash_file
-from rixin.models.registry import NewModel, NewVersion, Registry, Version
+from rixin.models.registry import Registry
+from rixin.models.version import NewModel, NewVersion, Version
 
 EMBEDDER = "use-multilingual-v3"
 EMBEDDER_ALIAS = "embed"

@@ -7,7 +7,8 @@ from rixin.errors import HashMismatch, ModelNotFound, NotEnoughDisk, RixinError,
 from rixin.models.catalogue import CatalogueEntry, catalogue
 from rixin.models.install import install, restore
 from rixin.models.progress import Reporter, silent
-from rixin.models.registry import Registry, Version
+from rixin.models.registry import Registry
+from rixin.models.version import Version
 
 DEFAULT_ALIAS = "chat"
 FALLBACK = "smollm2-135m-instruct"

@@ -18,9 +18,9 @@ from rixin.models.graph import build
 from rixin.models.hugging_face import copy, write_json
 from rixin.models.modelfile import write_modelfile
 from rixin.models.progress import Progress, Reporter, silent
-from rixin.models.registry import Version
 from rixin.models.safetensors_reader import NewTensor, write_safetensors
 from rixin.models.trained_forms import ADAPTER, GGUF_FILE, REWARD_FILE
+from rixin.models.version import Version
 from rixin.models.weights import Weights, open_weights, read_json, weights_path
 
 Target = Literal["gguf", "ollama", "openvino", "openvino-int4", "safetensors", "adapter", "phone"]

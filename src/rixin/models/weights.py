@@ -14,9 +14,9 @@ import numpy as np
 from rixin.errors import MalformedModel, ModelNotFound, UnsupportedModel
 from rixin.models.blobs import BlobStore
 from rixin.models.gguf_reader import GgufFile, GgufTensor, read_gguf
-from rixin.models.registry import Version
 from rixin.models.safetensors_reader import Bits, Floats, StoredTensor, narrow, read_safetensors
 from rixin.models.shape import Shape, config_of, read_shape, shape_of
+from rixin.models.version import Version
 
 MAX_JSON_BYTES = 64 << 20
 SINGLE_FILE = "model.safetensors"
