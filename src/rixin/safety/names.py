@@ -35,6 +35,7 @@ _ROLES = (
     r"|Prime|Vice|Chief|Director|The|And|Or|Of)\b"
 )
 _FULL = rf"(?P<value>(?!{_ROLES}){_CAPITAL}(?: (?:[A-Z]\. )?{_CAPITAL}){{0,3}})(?![0-9A-Za-z_]|-\d)"
+_HAS_WORDS = re.compile("[A-Z][a-z]")
 _ENGLISH = (
     re.compile(rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof)\b\.? {_FULL}"),
     re.compile(
@@ -45,6 +46,6 @@ _ENGLISH = (
 
 def names(text: str) -> Iterator[Found]:
     """Every name that is introduced as one; spans may overlap."""
-    for pattern in (*_CHINESE, *_ENGLISH):
+    for pattern in (*_CHINESE, *(_ENGLISH if _HAS_WORDS.search(text) else ())):
         for match in pattern.finditer(text):
             yield found("name", match, "value")

@@ -61,15 +61,15 @@ _CALLED: tuple[tuple[Kind, re.Pattern[str]], ...] = (
             re.IGNORECASE,
         ),
     ),
-    (
-        "account",
-        re.compile(
-            r"(?:微信|QQ|WeChat)(?:号码?| ?ID)?[:为是\s]{1,3}(?P<value>[A-Z][A-Z0-9_-]{5,19}|[1-9]\d{4,11})" + _RIGHT,
-            re.IGNORECASE,
-        ),
-    ),
 )
 
+_ACCOUNT = re.compile(
+    r"(?:微信|QQ|WeChat)(?:号码?| ?ID)?[:为是\s]{1,3}(?P<value>[A-Z][A-Z0-9_-]{5,19}|[1-9]\d{4,11})" + _RIGHT,
+    re.IGNORECASE,
+)
+# What most texts lack is looked for first: it takes a tenth of the time of what looks behind itself everywhere.
+_HAS_NUMBERS = re.compile(r"\d(?:[ ().-]{0,2}\d){5}")
+_HAS_ACCOUNTS = re.compile(r"微信|[Qq][Qq]|[Ww]e[Cc]hat")
 _LOOK_BACK = 24
 # Whatever a number is called, it is a thing's, unless the name is a telephone's.
 _NAMED = re.compile(
@@ -98,6 +98,12 @@ _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 def numbers(text: str) -> Iterator[Found]:
     """Every such number; spans may overlap."""
+    for match in _PLATE.finditer(text):
+        yield found("plate", match)
+    for match in _ACCOUNT.finditer(text) if _HAS_ACCOUNTS.search(text) else ():
+        yield found("account", match, "value")
+    if _HAS_NUMBERS.search(text) is None:
+        return
     for pattern in _PHONES:
         for match in pattern.finditer(text):
             if not _is_a_thing_s(text, match.start()) and is_phone(match.groupdict().get("line") or match[0]):
@@ -111,8 +117,6 @@ def numbers(text: str) -> Iterator[Found]:
     for kind, pattern in _CALLED:
         for match in pattern.finditer(text):
             yield found(kind, match, "value")
-    for match in _PLATE.finditer(text):
-        yield found("plate", match)
 
 
 def is_phone(text: str) -> bool:

@@ -34,7 +34,7 @@ _LABELS: dict[Kind, tuple[str, str]] = {
 }
 _STANDS = re.compile(r"\[(" + "|".join(label for pair in _LABELS.values() for label in pair) + r")(\d{1,6})\]")
 # Full-width forms are read as the characters that they stand for; positions stay.
-_NARROW = {0xFF01 + at: 0x21 + at for at in range(94)} | {0x3000: 0x20}
+_WIDE = re.compile("[\uff01-\uff5e\u3000]")
 _HAN = re.compile(r"[一-鿿]")
 _LATIN = re.compile(r"[A-Za-z]")
 _ALNUM = re.compile(r"[0-9A-Za-z]")
@@ -87,7 +87,7 @@ def _look(text: str, found: Sequence[Found]) -> tuple[Found, ...]:
     """What is found already, and what is there beside it."""
     lengths = [one.stop - one.start for one in found]
     covers = [("[" + "电" * (length - 3) + "1]")[-length:] for length in lengths]  # much like a stand-in
-    read = _between(_outside(text.translate(_NARROW), found), covers)
+    read = _between(_outside(_narrow(text), found), covers)
     return _merged([*found, *secrets(read), *numbers(read), *names(read)], text)
 
 
@@ -114,11 +114,15 @@ class _StandIns:
 
 def _same(kind: Kind, value: str) -> str:
     """The value as it is compared: with or without spaces and the country's code, it is one telephone."""
-    value = value.translate(_NARROW)
+    value = _narrow(value)
     if kind in ("phone", "id_card", "bank_card"):
         value = _SAME.sub("", value).upper()
         return re.sub(r"^(?:\+|00)?86(?=1\d{10}$)", "", value)
     return value.casefold() if kind in ("email", "passport", "plate") else value
+
+
+def _narrow(text: str) -> str:
+    return _WIDE.sub(lambda wide: " " if wide[0] == "\u3000" else chr(ord(wide[0]) - 0xFEE0), text)
 
 
 def _repeated(values: Mapping[str, Kind], text: str) -> Iterator[Found]:

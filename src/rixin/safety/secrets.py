@@ -33,6 +33,8 @@ _NAMED_SECRETS = (
         re.IGNORECASE,
     ),
 )
+# The shortest of all these. Chinese text has few such runs, and is done with sooner.
+_HAS_WORDS = re.compile(r"[!-~]{6}")
 _KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----")
 _KEY_ENDS = "-----END "
 _IPV4 = re.compile(r"(?<![0-9A-Za-z_.-])(?:\d{1,3}\.){3}\d{1,3}(?![0-9A-Za-z_-])(?!\.\d)")
@@ -46,7 +48,10 @@ _ADDRESS = re.compile(
 
 def secrets(text: str) -> Iterator[Found]:
     """Every such piece; spans may overlap."""
-    for match in _EMAIL.finditer(text):
+    yield from _private_keys(text)
+    if _HAS_WORDS.search(text) is None:
+        return
+    for match in _EMAIL.finditer(text) if "@" in text else ():
         yield found("email", match)
     for pattern in _SECRETS:
         for match in pattern.finditer(text):
@@ -54,7 +59,6 @@ def secrets(text: str) -> Iterator[Found]:
     for pattern in _NAMED_SECRETS:
         for match in pattern.finditer(text):
             yield found("secret", match, "value")
-    yield from _private_keys(text)
     for pattern in (_IPV4, _IPV6):
         for match in pattern.finditer(text):
             if _is_address(text, match):
