@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,16 @@ from rixin.engines import Message as PromptMessage
 from rixin.errors import Conflict, InvalidRequest, NotFound
 from rixin.errors import Withdrawn as Gone
 from rixin.gateway import Principal
-from rixin.renewal import Agreement, Feedback, FeedbackService, Said, Withdrawing
+from rixin.renewal import (
+    Agreement,
+    Completions,
+    Feedback,
+    FeedbackService,
+    Said,
+    StoredCompletion,
+    StoredRequest,
+    Withdrawing,
+)
 from rixin.settings import Settings
 from rixin.store import Database, FeedbackRow, MessageRow, UserRow, now
 
@@ -339,3 +349,50 @@ def test_two_who_speak_at_once_make_one_row(feedback: FeedbackService, ask: Ask)
         list(pool.map(lambda _: feedback.signal(ME, answer.id, "copied"), range(24)))
     assert len({one.id for one in done if one is not None}) == 1
     assert feedback.summary()[0].signals == {"copied": 24}
+
+
+def stored(database: Database, at: int, *, content: str = "q", owner: Principal = ME) -> StoredCompletion:
+    messages = (PromptMessage(role="system", content="s"), PromptMessage(role="user", content=content))
+    completion = StoredCompletion(
+        id=f"chatcmpl-{at}",
+        owner_id=owner.user_id,
+        model="chat",
+        version_id="v_1",
+        request=StoredRequest(messages=messages, given=Given(messages=messages)),
+        response={"id": f"chatcmpl-{at}"},
+        answer=f"a{at}",
+        labels={"even": str(at % 2 == 0)},
+        created_at=now() - timedelta(minutes=10 - at),
+    )
+    Completions(database, days=30).keep(completion)
+    return completion
+
+
+def test_stored_completions_are_listed_in_order_and_open_to_their_owner_alone(database: Database, people: None) -> None:
+    made = [stored(database, at) for at in (3, 1, 2, 0)]
+    stored(database, 9, owner=OTHER)
+    completions = Completions(database, days=30)
+    ids = [f"chatcmpl-{at}" for at in range(4)]
+    first, more = completions.page(ME.user_id, limit=3)
+    rest, over = completions.page(ME.user_id, after=first[-1].id, limit=3)
+    assert ([one.id for one in (*first, *rest)], more, over) == (ids, True, False)
+    assert [one.id for one in completions.page(ME.user_id, newest_first=True)[0]] == ids[::-1]
+    assert [one.id for one in completions.page(ME.user_id, labels={"even": "True"})[0]] == ids[::2]
+    assert completions.get(ME.user_id, "chatcmpl-3") == made[0]
+    with pytest.raises(NotFound):
+        completions.get(OTHER.user_id, "chatcmpl-3")
+    with pytest.raises(InvalidRequest):
+        completions.page(ME.user_id, after="chatcmpl-9")
+    Completions(database, days=8.5 / 24 / 60).sweep()
+    assert [one.id for one in completions.page(ME.user_id)[0]] == ids[2:]
+
+
+def test_two_stored_completions_of_one_question_are_compared(database: Database, feedback: FeedbackService) -> None:
+    feedback.set_consent(ME.user_id, given=True)
+    one, two, other = stored(database, 1), stored(database, 2), stored(database, 3, content="another")
+    said = feedback.prefer(PROGRAM, one.id, two.id, "second")
+    assert (said.answer, said.other_answer, said.conversation_id) == ("a1", "a2", None)
+    [item] = feedback.learnable()
+    assert (item.messages, item.preferred, item.person) == (one.request.messages, "second", ME.user_id)
+    with pytest.raises(InvalidRequest):
+        feedback.prefer(PROGRAM, one.id, other.id, "first")

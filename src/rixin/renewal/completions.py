@@ -95,11 +95,12 @@ class Completions:
             columns = (StoredCompletionRow.created_at, StoredCompletionRow.id)
             query = query.order_by(*(one.desc() for one in columns) if newest_first else columns)
             found = []
-            for row in session.scalars(query.execution_options(yield_per=100)):
-                if all(row.labels.get(name) == value for name, value in (labels or {}).items()):
-                    found.append(completion_of(row))
-                    if len(found) > limit:
-                        break
+            with session.scalars(query.execution_options(yield_per=100)) as rows:
+                for row in rows:
+                    if all(row.labels.get(name) == value for name, value in (labels or {}).items()):
+                        found.append(completion_of(row))
+                        if len(found) > limit:
+                            break
         return found[:limit], len(found) > limit
 
     def label(self, owner_id: str, completion_id: str, labels: dict[str, str]) -> StoredCompletion:
