@@ -14,7 +14,7 @@ from rixin.assistants import Assistant
 from rixin.assistants.assistant import Title
 from rixin.engines import EngineKind
 from rixin.engines.fake import FakeEngine
-from rixin.errors import EngineDied, EngineUnavailable
+from rixin.errors import EngineDied, EngineUnavailable, RateLimited
 from rixin.http.console.looking import Looking
 from rixin.knowledge import MACHINE
 from rixin.models import NewModel, NewVersion, Version, goes_to_canary
@@ -149,6 +149,17 @@ def test_an_engine_that_dies_before_the_first_word_reaches_nobody(two: tuple[Ser
     assert "".join(chunk.choices[0].delta.content or "" for chunk in told if chunk.choices) == OLD
     assert {chunk.system_fingerprint for chunk in told} == {A}
     assert served.workspace.canaries.look(canary.id).stepped_in == 1
+
+
+def test_a_machine_without_room_for_the_second_engine_is_not_held_against_it(
+    two: tuple[Served, dict[str, FakeEngine]],
+) -> None:
+    served, engines = two
+    engines[B].start_failure = RateLimited("All 2 loaded models are busy.")
+    canary = served.workspace.canaries.start("chat", B, share=1.0)
+    answer = served.client().chat.completions.create(model="chat", messages=[{"role": "user", "content": "?"}])
+    assert (answer.choices[0].message.content, answer.system_fingerprint) == (OLD, A)
+    assert served.workspace.canaries.look(canary.id).stepped_in == 0
 
 
 def test_an_engine_that_dies_in_mid_answer_fails_that_answer(two: tuple[Served, dict[str, FakeEngine]]) -> None:

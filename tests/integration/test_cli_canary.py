@@ -43,6 +43,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def test_a_canary_is_begun_shown_and_stopped(run: Run) -> None:
     assert "has never had a canary" in run("canary", "show", fails=True)[1]
     assert f"{B} answers 20% of the conversations with chat." in run("canary", "start", "chat", B, "--share", "0.2")[1]
+    assert run("models", "alias")[0] == f"chat\t{A}\tone\tcanary {B} 20%\n"
     rows, said = run("canary", "show")
     assert [line.split("\t")[:4] for line in rows.splitlines()] == [
         ["now", A, "0", "0 in 0"],

@@ -184,7 +184,8 @@ def alias(name: str | None = None, target: str | None = None, *, remove: bool = 
     with open_workspace() as workspace:
         if name is None:
             for one in workspace.models.aliases():
-                print(f"{one.name}\t{one.version_id}\t{workspace.models.get(one.version_id).model_name}")
+                canary = f"\tcanary {one.canary_version_id} {one.canary_share:.0%}" if one.canary_version_id else ""
+                print(f"{one.name}\t{one.version_id}\t{workspace.models.get(one.version_id).model_name}{canary}")
         elif remove:
             workspace.models.remove_alias(name)
         elif target is None:

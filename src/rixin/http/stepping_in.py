@@ -13,6 +13,7 @@ from rixin.errors import (
     EngineUnavailable,
     MalformedModel,
     NotEnoughMemory,
+    RateLimited,
     RixinError,
     UnsupportedModel,
     UpstreamError,
@@ -33,7 +34,8 @@ async def with_baseline(
 ) -> AsyncGenerator[AskEvent]:
     """The canary's events; where its engine fails before anything was said, SteppedIn and the baseline's.
 
-    Only a failure after which the baseline could answer is held against the canary: the other kind is the machine's.
+    Only a fault after which the baseline could answer is held against the canary: the other kind is the machine's, as
+    it is the machine's that there is no place for a second engine just now.
     """
     begun = False
     fault: RixinError
@@ -45,7 +47,7 @@ async def with_baseline(
                     canaries.answered(canary_id)
                 yield one
         return
-    except FAULTS as error:
+    except (*FAULTS, RateLimited) as error:
         if begun:
             raise
         fault = error
@@ -55,5 +57,6 @@ async def with_baseline(
         async for one in events:
             if not begun and isinstance(one, Delta):
                 begun = True
-                await run_sync(canaries.stepped_in, canary_id, str(fault))
+                if not isinstance(fault, RateLimited):
+                    await run_sync(canaries.stepped_in, canary_id, str(fault))
             yield one

@@ -159,23 +159,22 @@ class Canaries:
         with self._lock:
             self._failures[canary_id] += 1
             in_a_row = self._failures[canary_id]
-        self._keep(canary_id, failure=failure)
+        self._keep(canary_id, stepped_in=True)
         if in_a_row >= FAILURES_IN_A_ROW:
             self._keep(canary_id, reason_zh=f"新版本连续 {in_a_row} 次无法回答：{failure}")
             if self.roll_back(canary_id, f"The new version could not answer {in_a_row} times in a row: {failure}"):
                 log.warning("The canary %s was rolled back: %s", canary_id, failure)
 
     def _keep(
-        self, canary_id: str, *, standing: Standing | None = None, failure: str | None = None, reason_zh: str = ""
+        self, canary_id: str, *, standing: Standing | None = None, stepped_in: bool = False, reason_zh: str = ""
     ) -> None:
         with self._database.write() as session:
             row = session.get(CanaryRow, canary_id, with_for_update=True)
             if row is None or row.outcome is not None:
                 return
             kept = _signals(row.signals)
-            if failure is not None:
-                times = (*kept.stepped_in, now())[-KEPT_FAILURES:]
-                kept = msgspec.structs.replace(kept, stepped_in=times, last_failure=failure)
+            if stepped_in:
+                kept = msgspec.structs.replace(kept, stepped_in=(*kept.stepped_in, now())[-KEPT_FAILURES:])
             kept = msgspec.structs.replace(
                 kept, standing=standing or kept.standing, reason_zh=reason_zh or kept.reason_zh
             )

@@ -71,7 +71,6 @@ class Signals(Struct, frozen=True, kw_only=True):
     """What a canary's row keeps of what it saw: when the other version had to step in, and the last look."""
 
     stepped_in: tuple[datetime, ...] = ()
-    last_failure: str = ""
     standing: Standing | None = None
     reason_zh: str = ""
 
