@@ -29,7 +29,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             ending = Ending(status="complete", content="No.", version="v_1", finish_reason="stop")
             Drafts(house.database).save({}, {answer.id: ending})
             correction = "Yes." if rating == -1 else None
-            kept = house.feedback.give(who, answer.id, Said(rating=rating, correction=correction))  # type: ignore[arg-type]
+            kept = house.feedback.give(who, answer.id, Said(rating=rating, correction=correction))
             assert kept is not None
             ids.append(kept.id)
     return ids
