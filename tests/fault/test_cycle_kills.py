@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rixin.renewal import STEPS
+from rixin.renewal import STEPS, Cycle
 from rixin.settings import Settings
 from rixin.store import CycleStepRow
 from rixin.workspace import Workspace
@@ -62,13 +62,19 @@ def service(home: Path, dies_in: str) -> subprocess.Popen[str]:
     return process
 
 
+def failed(workspace: Workspace, cycle: Cycle) -> bool:
+    return workspace.cycles.get(cycle.id).status == "failed"
+
+
 def test_killed_at_every_step_in_turn_it_goes_on_and_trains_once(workspace: Workspace) -> None:
     base = pointed(workspace.models)
     correct(workspace, 60)
     cycle = workspace.cycles.create(tiny_plan())
     for step in STEPS:
         with service(workspace.settings.home, step) as process:
-            assert process.wait(240) == -signal.SIGKILL
+            wait_until(lambda: process.poll() or failed(workspace, cycle), timeout_s=240.0)
+            process.kill()
+        assert process.wait() == -signal.SIGKILL
         found = workspace.cycles.get(cycle.id)
         assert (found.status, found.step) == ("running", step)
         assert found.done(step) is None
