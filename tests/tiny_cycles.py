@@ -48,6 +48,27 @@ def correct(
     people: Collection[str] = ("ann", "ben"),
 ) -> None:
     """People ask so many different questions, and correct every answer in the same way."""
+    _say(workspace, count, first, people, answer="no", rating=-1, reasons=["wrong"], correction=correction)
+
+
+def like(
+    workspace: Workspace, count: int, *, answer: str, first: int = 0, people: Collection[str] = ("ann", "ben")
+) -> None:
+    """People ask so many different questions, and like every answer."""
+    _say(workspace, count, first, people, answer=answer, rating=1, reasons=["correct"], correction=None)
+
+
+def _say(
+    workspace: Workspace,
+    count: int,
+    first: int,
+    people: Collection[str],
+    *,
+    answer: str,
+    rating: int,
+    reasons: list[str],
+    correction: str | None,
+) -> None:
     names = sorted(people)
     draw = random.Random(first)
     version = pointed(workspace.models)
@@ -55,7 +76,7 @@ def correct(
         for number in range(first, first + count):
             asked = f"{number} " + "".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=12)) + "?"
             context = Context(
-                question=asked, answer="no", written="no", messages=(Message(role="user", content=asked),)
+                question=asked, answer=answer, written=answer, messages=(Message(role="user", content=asked),)
             )
             session.add(
                 FeedbackRow(
@@ -64,11 +85,11 @@ def correct(
                     owner_id=f"u_{names[number % len(names)]}",
                     source="page",
                     message_id=f"m_{number}",
+                    other_message_id="",
                     model="chat",
                     version_id=version,
-                    other_message_id="",
-                    rating=-1,
-                    reasons=["wrong"],
+                    rating=rating,
+                    reasons=reasons,
                     correction=correction,
                     context=document_of(context),
                 )
@@ -107,3 +128,8 @@ def until_cycle(workspace: Workspace, cycle: Cycle, *statuses: str, timeout_s: f
         return found if found.status in statuses else None
 
     return wait_until(look, timeout_s=timeout_s)
+
+
+def until_step(workspace: Workspace, cycle: Cycle, step: str) -> None:
+    """Wait until the Cycle is in this step."""
+    wait_until(lambda: workspace.cycles.get(cycle.id).step == step or None, timeout_s=180.0)
