@@ -1,8 +1,9 @@
+import { RedoOutlined } from "@ant-design/icons";
 import { useQueryClient } from "@tanstack/react-query";
-import { Button } from "antd";
 import { cycleKeys, isLive, repeatCycle } from "../api/cycles";
 import type { Story, StoryStep } from "../api/types";
 import { useFormats, useTexts } from "../i18n";
+import { IconButton } from "../look/IconButton";
 import { useConfirm } from "../look/useConfirm";
 import styles from "./Cycle.module.css";
 import { durationText } from "./duration";
@@ -17,7 +18,7 @@ export function Steps({ story }: { story: Story }) {
   const say = useSentence();
   const repeat = ({ name }: StoryStep) =>
     confirm({
-      title: texts.cycles.repeatTitle(texts.cycles.steps[name]),
+      title: texts.cycles.repeatFrom(texts.cycles.steps[name]),
       text: texts.cycles.repeatText,
       label: texts.cycles.repeat,
       action: () =>
@@ -35,13 +36,16 @@ export function Steps({ story }: { story: Story }) {
           <li key={step.name} className={step.state === "waiting" ? styles.toCome : undefined}>
             <span className={styles.stepName}>{texts.cycles.steps[step.name]}</span>
             <span className={styles.quiet}> · {about.join(" · ")}</span>
-            {step.said !== "" && <div className={styles.stepSaid}>{say(step)}</div>}
             {mayRepeat(story, step) && (
-              <Button type="link" size="small" className={styles.repeat} onClick={() => repeat(step)}>
-                {texts.cycles.repeat}
-                <span className="visually-hidden"> {texts.cycles.steps[step.name]}</span>
-              </Button>
+              <span className={styles.repeat}>
+                <IconButton
+                  icon={<RedoOutlined aria-hidden />}
+                  label={texts.cycles.repeatFrom(texts.cycles.steps[step.name])}
+                  onClick={() => repeat(step)}
+                />
+              </span>
             )}
+            {step.said !== "" && <div className={styles.stepSaid}>{say(step)}</div>}
           </li>
         );
       })}

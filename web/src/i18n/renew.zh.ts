@@ -9,7 +9,7 @@ export const renew: RenewTexts = {
     whyBad: "哪里不好？",
     reasonsLabel: "原因",
     reasons: {
-      wrong: "内容有误",
+      wrong: "内容错误",
       incomplete: "不完整",
       not_followed: "没按要求做",
       wrong_source: "出处不对",
@@ -38,7 +38,7 @@ export const renew: RenewTexts = {
     preview: "预览",
     consent: {
       title: "从你的反馈中学习",
-      ask: "这里的模型可以从你的点赞、点踩、原因和改正中学习吗？这些内容只留在这台服务器上，你随时可以撤回。",
+      ask: "这里的模型可以从你的点赞、点踩、原因和更正中学习吗？这些内容只留在这台服务器上，你随时可以撤回。",
       yes: "可以",
       no: "不可以",
       later: "以后再说",
@@ -51,7 +51,7 @@ export const renew: RenewTexts = {
       withdraw: "撤回我给出的全部反馈",
       withdrawTitle: "撤回全部反馈？",
       withdrawText:
-        "你的点赞、点踩、原因、留言和改正都会删除，并从所有数据集中移除，无法恢复。已经学过这些内容的模型版本会被标记。",
+        "你的点赞、点踩、原因、留言和更正都会删除，并从所有数据集中移除，无法恢复。已经学过这些内容的模型版本会被标记。",
       withdrawn: (items, datasets, versions) => {
         if (items === 0) return "没有可撤回的反馈。";
         const parts = [`已删除 ${items} 条反馈`];
@@ -143,8 +143,8 @@ export const renew: RenewTexts = {
     cancel: "结束",
     cancelTitle: "结束这一轮？",
     cancelText: "它学到的不会投入使用。反馈仍在，下一轮可以再学。",
-    repeat: "从这里重做",
-    repeatTitle: (step) => `从“${step}”起重做？`,
+    repeat: "重做",
+    repeatFrom: (step) => `从“${step}”起重做`,
     repeatText: "这一步及其后各步会重做，之前做出的不再使用。",
     rollback: "退回",
     rollbackTitle: (alias) => `把“${alias}”退回？`,
@@ -185,15 +185,15 @@ export const renew: RenewTexts = {
     items: "有评价的回答",
     liked: "点赞",
     disliked: "点踩",
-    corrections: "改正",
+    corrections: "更正",
     preferences: "二选一",
     reasons: "为什么不满意",
     examples: "举例",
     question: "问",
     answer: "原来的回答",
-    correction: "改正为",
+    correction: "更正为",
     learned: "学了什么",
-    learnedCorrections: "改正",
+    learnedCorrections: "更正",
     learnedLiked: "受到好评的回答",
     learnedPreferences: "偏好",
     earlier: "温习以前的内容",
@@ -215,7 +215,7 @@ export const renew: RenewTexts = {
     },
     doubted: "未予采信的账号",
     doubtedAccount: (name, doubted, corrections) =>
-      `${name}：${corrections} 条改正中有 ${doubted} 条与别人说的相左，未采用。`,
+      `${name}：${corrections} 条更正中有 ${doubted} 条与别人说的相左，未采用。`,
     better: "好了多少",
     aim: "目标",
     rest: "不得变差的",
