@@ -53,6 +53,8 @@ def renew(*, alias: str | None = None, queue: Flag = False, dry_run: Flag = Fals
             cycle = attend(workspace, cycle)
         if as_json:
             print_json(facts_of(cycle))
+        elif not queue:
+            _tell(cycle)
 
 
 @app.command(name="list")
@@ -160,7 +162,7 @@ def resume(cycle: str, *, queue: Flag = False) -> None:
         if found.status not in ("queued", "running") or found.wanted:
             found = workspace.cycles.resume(cycle)
         if not queue:
-            attend(workspace, found)
+            _tell(attend(workspace, found))
 
 
 @app.command
@@ -193,7 +195,7 @@ def repeat(cycle: str, step: StepName, *, queue: Flag = False) -> None:
     with open_workspace() as workspace:
         found = workspace.cycles.repeat(cycle, step)
         if not queue:
-            attend(workspace, found)
+            _tell(attend(workspace, found))
 
 
 def attend(workspace: Workspace, cycle: Cycle) -> Cycle:
@@ -212,7 +214,6 @@ def attend(workspace: Workspace, cycle: Cycle) -> Cycle:
             raise
     if ended.status == "failed":
         raise workspace.cycles.failure(ended)
-    _tell(ended)
     return ended
 
 
@@ -247,11 +248,11 @@ def _follow(workspace: Workspace, cycle_id: str) -> Cycle:
 
 def _tell(cycle: Cycle) -> None:
     if cycle.reason is not None:
-        print(cycle.reason.en, file=sys.stderr)
+        print(cycle.reason.en)
     elif cycle.error is not None:
-        print(f"Failed: {cycle.error.get('message')} `rixin renew resume {cycle.id}` tries again.", file=sys.stderr)
+        print(f"Failed: {cycle.error.get('message')} `rixin renew resume {cycle.id}` tries again.")
     elif cycle.ended or cycle.status == "paused":
-        print(f"{cycle.id} is {cycle.status}.", file=sys.stderr)
+        print(f"{cycle.id} is {cycle.status}.")
 
 
 def facts_of(cycle: Cycle) -> dict[str, object]:
@@ -292,7 +293,7 @@ def _show_plan(workspace: Workspace, plan: RenewalPlan, *, as_json: bool) -> Non
         print_json({"plan": msgspec.to_builtins(plan), "new_items": new, "since": since and since.isoformat()})
         return
     for name, value in msgspec.to_builtins(plan).items():
-        if value not in (None, "", [], {}):
+        if value not in (None, "", ()):
             print(f"{name.replace('_', ' '):<13} {_plain(value)}")
     when = f" since {since:%Y-%m-%d %H:%M}" if since else ""
     print(f"{new} new items of feedback{when}; {plan.needs} are needed. Steps: {', '.join(STEPS)}.")
@@ -301,4 +302,4 @@ def _show_plan(workspace: Workspace, plan: RenewalPlan, *, as_json: bool) -> Non
 def _plain(value: object) -> str:
     if isinstance(value, dict):
         return " ".join(f"{name}={one}" for name, one in value.items() if one is not None)
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
