@@ -7,4 +7,16 @@ from rixin.gateway.sessions import Login, LoginSession
 from rixin.gateway.tokens import same
 from rixin.gateway.users import User, name_key
 
-__all__ = ["Accounts", "Key", "Keys", "Login", "LoginSession", "NewKey", "Principal", "Role", "User", "name_key", "same"]
+__all__ = [
+    "Accounts",
+    "Key",
+    "Keys",
+    "Login",
+    "LoginSession",
+    "NewKey",
+    "Principal",
+    "Role",
+    "User",
+    "name_key",
+    "same",
+]

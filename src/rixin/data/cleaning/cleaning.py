@@ -93,8 +93,8 @@ def _verdict(example: AnyExample, rules: CleaningRules, index: Windows) -> tuple
         if name is not None and name not in rules.languages:
             return "language", f"it is {name}, and {', '.join(rules.languages)} are kept"
     for text in texts(example):
-        if found := index.own(text):
-            return "contaminated", f"a suite asks: {found[1]}"
+        if asked := index.own(text):
+            return "contaminated", f"a suite asks: {asked[1]}"
     return None
 
 
