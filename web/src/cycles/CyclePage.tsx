@@ -13,7 +13,7 @@ import { Complaints } from "./Complaints";
 import styles from "./Cycle.module.css";
 import { durationText } from "./duration";
 import { Learned } from "./Learned";
-import { Facts, Part } from "./parts";
+import { Facts, Part, Sentence } from "./parts";
 import { Scores } from "./Scores";
 import { StatusTag } from "./StatusTag";
 import { Steps } from "./Steps";
@@ -67,7 +67,9 @@ function Told({ story }: { story: Story }) {
           <strong>{texts.cycles.next}</strong>
           <ul className={styles.plain}>
             {story.next.map((sentence) => (
-              <li key={sentence.said}>{say(sentence)}</li>
+              <li key={sentence.said}>
+                <Sentence text={say(sentence)} />
+              </li>
             ))}
           </ul>
         </div>

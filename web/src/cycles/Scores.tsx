@@ -46,7 +46,14 @@ function Change({ score, axis }: { score: ScoreChange; axis: Axis }) {
       <div className={styles.changeName}>
         <strong>{score.suite_title || score.suite}</strong>
         <span className={styles.quiet}>
-          {`${score.task} · ${score.metric} · ${texts.cycles.questions(items, number(items))}`}
+          {[
+            score.task,
+            score.metric,
+            texts.cycles.questions(items, number(items)),
+            ...(score.gained + score.lost === 0
+              ? []
+              : [texts.cycles.gainedLost(number(score.gained), number(score.lost))]),
+          ].join(" · ")}
         </span>
       </div>
       <div className={styles.values}>

@@ -12,6 +12,20 @@ export function Part({ title, children }: { title: string; children: ReactNode }
   );
 }
 
+/** A sentence of the server's: what stands between backticks in it is a command. */
+export function Sentence({ text }: { text: string }) {
+  return text.split("`").map((part, index) =>
+    index % 2 === 1 ? (
+      // biome-ignore lint/suspicious/noArrayIndexKey: parts of a text have nothing but their place
+      <code key={index} className={styles.code}>
+        {part}
+      </code>
+    ) : (
+      part
+    ),
+  );
+}
+
 /** Figures with what they are, side by side; one whose value is null is left out. */
 export function Facts({ facts }: { facts: readonly (readonly [name: string, value: string | null])[] }) {
   return (
