@@ -187,14 +187,17 @@ def _server(home: Path) -> Iterator[str]:
 def _copied(base: Path, home: Path) -> Path:
     """A copy of a Workspace that nothing executes; what never changes is the same files."""
     shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
     never = shutil.ignore_patterns(
         "runs", "reports", "backups", "locks", "partial", "*-wal", "*-shm", "suites", "*.lock"
     )
     for part in base.iterdir():
         if part.name in ("models", "blobs"):
             shutil.copytree(part, home / part.name, copy_function=os.link, ignore=never)
-        elif part.name in ("rixin.db", "cache"):
-            (shutil.copytree if part.is_dir() else shutil.copy)(part, home / part.name)
+        elif part.name == "cache":
+            shutil.copytree(part, home / part.name)
+        elif part.name.startswith("rixin.db"):
+            shutil.copy(part, home)
     return home
 
 
