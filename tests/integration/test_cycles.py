@@ -302,4 +302,7 @@ def test_a_plan_that_cannot_be_done_is_refused_before_anything_is_queued(workspa
         workspace.cycles.create(tiny_plan(alias="desk"))
     with pytest.raises(NotFound, match="There is no dataset 'general'"):
         workspace.cycles.create(tiny_plan(replay={"dataset": "general"}))
+    (workspace.settings.home / "gate.toml").write_text("minimum_items = 5\n")
+    with pytest.raises(InvalidRequest, match="A Gate needs a primary"):
+        workspace.cycles.create(tiny_plan(suites=["law-zh"], gate="gate.toml"))
     assert workspace.cycles.listed() == []

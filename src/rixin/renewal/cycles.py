@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 from anyio.from_thread import BlockingPortal
@@ -65,8 +66,8 @@ class Cycles:
             )
         for name in (*plan.suites, *plan.guards):
             self._house.evaluations.suite(name)
-        if plan.gate is not None and not (self._settings.home / plan.gate).is_file():
-            raise InvalidRequest("There is no such gate.", where=str(self._settings.home / plan.gate), param="gate")
+        if plan.gate is not None:
+            _check_gate(self._settings.home / plan.gate)
         if plan.replay is not None:
             self._house.datasets.resolve(plan.replay.dataset)
         return base
@@ -215,3 +216,12 @@ class Cycles:
             halt_runs(self._house, found.made, "cancel")
             take_back(self._house, found.alias, found.made, f"{cycle} was cancelled")
         return found
+
+
+def _check_gate(path: Path) -> None:
+    from rixin.evaluation import parse_gate  # brings scipy, which the server's process does without where it can
+
+    try:
+        parse_gate(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The gate can't be read: {error}.", where=str(path), param="gate") from None
