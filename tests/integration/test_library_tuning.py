@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from array import array
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from rixin.cli import main
-from rixin.engines import Embeddings
+from rixin.engines import Capabilities, ChatPrompt, Embeddings, EngineKind, GenerateEvent, GenerateRequest
+from rixin.engines.fake import FakeEngine
 from rixin.errors import Conflict, InvalidRequest, PermissionDenied
 from rixin.evaluation.statistics import sign_flip_p
 from rixin.knowledge import MACHINE, Block, Document, Libraries, PlacedQuestion, Reader, tuning
@@ -20,6 +21,7 @@ from rixin.knowledge.embedding import Purpose
 from rixin.knowledge.index import Writing
 from rixin.knowledge.ingest import Ingest
 from rixin.knowledge.ranking import CosineScale
+from rixin.models.install import add_remote
 from rixin.store import Database
 from rixin.workspace import open_workspace
 
@@ -274,3 +276,54 @@ def test_from_a_terminal_with_a_file_of_questions(
         with pytest.raises(SystemExit):
             main(["library", "tune", "lib", "--from", str(file)])
         assert told in capsys.readouterr().err
+
+
+class Asker(FakeEngine):
+    """Asks of each passage in the Library's slang, and answers from it."""
+
+    def capabilities(self) -> Capabilities:
+        return msgspec.structs.replace(super().capabilities(), json_schema=False, parallel=1)
+
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent]:
+        assert isinstance(request.prompt, ChatPrompt)
+        passage = request.prompt.messages[-1].content
+        if "Question: " in passage:
+            self.reply = json.dumps({"answerable": True, "answer": "yes"})
+        else:
+            text = passage.partition("\n\n")[2]
+            first, second, *_ = (word.removeprefix("formal") for word in text.split())
+            asked = f"slang{first} slang{second} howcome"
+            self.reply = json.dumps({"question": asked, "answer": "yes", "quote": text[:20]})
+        return super().generate(request)
+
+
+def test_a_model_makes_the_questions_and_its_answers_check_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RIXIN_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("rixin.workspace.AliasEmbedder", lambda models, engines: SlangEmbedder())
+    monkeypatch.setattr(
+        "rixin.workspace.engine_kinds", lambda settings: {"remote": EngineKind(lambda version: Asker())}
+    )
+    with open_workspace() as workspace:
+        version = add_remote(workspace.models, "asker", "http://127.0.0.1:9/v1", "asker")
+        workspace.models.set_alias("chat", version.id)
+        workspace.libraries.create("lib")
+        padded = [
+            (
+                place,
+                Document(
+                    title=one.title,
+                    blocks=(Block(kind="paragraph", text=f"{one.text} {'x' * 60}"),),
+                    media_type="text/plain",
+                ),
+            )
+            for place, one in map(document, range(240))
+        ]
+        run(workspace.libraries.add_documents("lib", "made", padded))
+    with pytest.raises(SystemExit) as ended:
+        main(["library", "tune", "lib", "--questions", "200", "--json"])
+    assert not ended.value.code
+    done = json.loads(capsys.readouterr().out)
+    assert done["kept"], done
+    assert done["lesson"]["learned_from"] + done["lesson"]["held_out"] > 150

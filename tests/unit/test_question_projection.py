@@ -82,7 +82,7 @@ def test_the_same_questions_teach_the_same() -> None:
 def test_the_gradient_is_that_of_the_loss_of_torch() -> None:
     torch = pytest.importorskip("torch")
     some = lessons(*world(8, turned=True))
-    learner = _Learner(some, seed=3)
+    learner = _Learner(some, rate=1e-3, seed=3)
     random = np.random.default_rng(4)
     learner._weights[1][:] = random.normal(0, 0.1, (RANK, DIMENSIONS))
     loss, by_moved = learner._forward(np.arange(8))
