@@ -81,10 +81,12 @@ def main() -> None:
     shutil.rmtree(HOME / "annotation", ignore_errors=True)
     with open_workspace(HOME) as workspace:
         laws = articles(workspace)
-        print({name: sum(law.subject == name for law in laws) for name in SUBJECTS}, file=sys.stderr)
-        for embedder in arguments.embedders.split(","):
+    print({name: sum(law.subject == name for law in laws) for name in SUBJECTS}, file=sys.stderr)
+    for embedder in filter(None, arguments.embedders.split(",")):
+        with open_workspace(HOME) as workspace:  # its engines run once
             by_people(workspace, laws, embedder, arguments.repeats)
-        if arguments.annotator != "-":
+    if arguments.annotator != "-":
+        with open_workspace(HOME) as workspace:
             by_model(workspace, laws[: arguments.annotator_rows], arguments.annotator)
 
 

@@ -229,10 +229,8 @@ async def _one(engine: Engine, library: str, passage: Passage, find: Find, numbe
         return drop("unreadable", text)
     if not checked.answerable:
         return drop("unanswerable", made.question)
-    if lacking := _figures(made.answer) - _figures(checked.answer) - _figures(made.question):
-        return drop(
-            "another_answer", f"{', '.join(sorted(lacking))} is in the answer, not in the second one: {checked.answer}"
-        )
+    if lacking := _lacking(made.answer, checked.answer, made.question):
+        return drop("another_answer", f"{', '.join(lacking)} is in the answer, not in the second one: {checked.answer}")
     hit = _own(await find(made.question), passage)
     if hit is None:
         return drop("not_found", made.question)
@@ -248,8 +246,8 @@ def against_source(made: Made, source: str) -> tuple[Reason, str] | None:
     quote = _plain(made.quote)
     if len(quote) < min(8, len(_plain(source))) or quote not in _plain(source):
         return "quote", made.quote
-    if lacking := _figures(made.answer) - _figures(source) - _figures(made.question):
-        return "figures", f"{', '.join(sorted(lacking))} is not in the source"
+    if lacking := _lacking(made.answer, source, made.question):
+        return "figures", f"{', '.join(lacking)} is not in the source"
     return None
 
 
@@ -335,7 +333,15 @@ def _plain(text: str) -> str:
     return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text))
 
 
-def _figures(text: str) -> set[str]:
-    """Numbers with their units however they are written, and whatever else is written in digits."""
-    with_units = {f"{float(value):g} {unit}" for value, unit in figures(text)}
-    return with_units | set(_DIGITS.findall(unicodedata.normalize("NFKC", text)))
+def _lacking(answer: str, *sources: str) -> list[str]:
+    """Figures of an answer that none of the sources has: those with a unit however they are written, then digits."""
+    known = {one for source in sources for one in figures(source)}
+    of_answer = figures(answer)
+    digits = _digits(answer) - {f"{float(value):g}" for value, _ in of_answer}
+    for source in sources:
+        digits -= _digits(source)
+    return sorted(digits | {f"{float(value):g} {unit}" for value, unit in of_answer - known})
+
+
+def _digits(text: str) -> set[str]:
+    return {found.replace(",", "") for found in _DIGITS.findall(unicodedata.normalize("NFKC", text))}

@@ -137,11 +137,11 @@ class Annotations:
         None where there is nothing for this person. Raises NotFound.
         """
         item = self.queue.next(task_id, worker)
-        if item is not None or not self.queue.wants_more(task_id, worker):
+        if item is not None:
             return item
         with self._learning:  # who comes second finds what the first laid there
             item = self.queue.next(task_id, worker)
-            if item is None:
+            while item is None and self.queue.wants_more(task_id, worker):  # others may take all that a step lays there
                 self.step(task_id)
                 item = self.queue.next(task_id, worker)
         return item
