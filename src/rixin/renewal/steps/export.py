@@ -11,7 +11,7 @@ from rixin.renewal.steps.turn import Done, Turn
 from rixin.renewal.steps.values import Exported
 from rixin.store import new_id
 
-ROUNDS = 3  # the fastest of so many: other work on the machine only ever slows
+ROUNDS = 5  # the fastest of so many: other work on the machine only ever slows
 TOKENS = 32
 GREETING = (Message(role="user", content="你好！请用一句话介绍你自己。"),)
 
