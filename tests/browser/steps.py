@@ -36,3 +36,11 @@ def finished(page: Page) -> Locator:
 def chats(page: Page) -> Locator:
     """The links of the list of conversations."""
     return page.get_by_role("navigation", name="Chats").get_by_role("link")
+
+
+def everybody_can_use(page: Page) -> None:
+    """Axe finds nothing that would keep out who does not see it, or uses no mouse."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page)
+    assert found.violations_count == 0, f"{page.url}\n{found.generate_report()}"
