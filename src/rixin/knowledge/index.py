@@ -202,6 +202,15 @@ class Index:
             found += zip(*(rows[name].to_pylist() for name in ("chunk_id", "document_id", "_rowid")), strict=True)
         return found
 
+    async def drawn(self, place: Place, filters: Mapping[str, str], count: int) -> list[int]:
+        """At most `count` rows that `filters` let pass, drawn from all of them, the same ones each time."""
+        import numpy as np
+
+        table, wanted = await self.at(place), _condition(filters)
+        query = table.query().select(["first"]).with_row_id()
+        rows = (await (query.where(wanted) if wanted else query).to_arrow())["_rowid"].to_numpy()
+        return [int(row) for row in np.random.default_rng(0).permutation(rows)[:count]]
+
     async def vectors(self, place: Place, rows: Sequence[int]) -> "NDArray[np.float32]":
         """[rows, dimensions] of length 1, in the order of `rows` (each once), as they are compared."""
         import numpy as np

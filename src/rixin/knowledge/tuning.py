@@ -29,6 +29,7 @@ HELD_OUT = 0.4  # of the questions, by whole documents
 LEAST_LEARNED, LEAST_HELD_OUT = 30, 20
 SIGNIFICANT = 0.05
 SHOWN = 24  # passages that a question is to be told apart from: those that it finds now
+OTHERS = 20_000  # vectors among which what is learned is tried while it is learned
 MOST_RIGHT = 64  # vectors: a whole book that is right teaches nothing of where
 FIRST = 10
 PValue = Callable[[Sequence[float]], float]
@@ -133,7 +134,9 @@ class Tuning:
             found = await self._index.by_meaning(self._place, vector, plain, self._filters, SHOWN)
             shown.append([one.row for one in found])
         right = [one.rows[:MOST_RIGHT] for one in questions]
-        rows = sorted({row for some in (*shown, *right) for row in some})
+        # The others are there to be found wrongly: ranks among what a question finds now say too little.
+        others = await self._index.drawn(self._place, self._filters, OTHERS)
+        rows = sorted({row for some in (*shown, *right, others) for row in some})
         at = {row: number for number, row in enumerate(rows)}
 
         def places(some: Iterable[int]) -> NDArray[np.intp]:
