@@ -114,7 +114,7 @@ def test_a_cycle_that_has_only_begun_is_told_as_far_as_it_has_come() -> None:
     ("changes", "said", "said_zh"),
     [
         ({"outcome": "kept"}, "stays as it was", "没有证据"),
-        ({"outcome": "rolled_back"}, "was taken back", "已撤回"),
+        ({"outcome": "rolled_back"}, "was rolled back", "已退回"),
         ({"outcome": "nothing"}, "nothing new to learn", "没有新的内容"),
         ({"outcome": None, "status": "failed", "error": {"message": "Disk full."}}, "Disk full.", "Disk full."),
         ({"outcome": None, "status": "running", "step": "train"}, "under way: training", "训练"),

@@ -99,6 +99,8 @@ class Conversations:
                 MessageRow.id < question.id,
             )
             edited = session.scalar(siblings.order_by(MessageRow.id.desc()).limit(1))
+            if edited is None:
+                return None
             answers = select(MessageRow.id).where(there, MessageRow.parent_id == edited)
             return session.scalar(answers.order_by(MessageRow.id.desc()).limit(1))
 

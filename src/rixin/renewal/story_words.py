@@ -11,7 +11,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "complaints": ("What people complained of", "大家不满意什么"),
     "learned": ("What was learned", "学到了什么"),
     "better": ("What got better, and by how much", "好了多少"),
-    "gate": ("What the gate decided", "上线判定"),
+    "gate": ("What the gate decided", "门禁的决定"),
     "canary": ("The trial on a share of conversations", "小范围试用"),
     "cost": ("What it cost", "花费"),
     "versions": ("The versions", "版本"),
@@ -74,20 +74,20 @@ WORDS: Mapping[str, tuple[str, str]] = {
 STEP_NAMES: Mapping[str, tuple[str, str]] = {
     "collect": ("Collect", "收集"),
     "clean": ("Clean", "清洗"),
-    "annotate": ("Check", "核对"),
-    "dataset": ("Dataset", "成集"),
+    "annotate": ("Annotate", "核对"),
+    "dataset": ("Dataset", "数据集"),
     "train": ("Train", "训练"),
-    "export": ("Try out", "试运行"),
-    "evaluate": ("Test", "考试"),
-    "gate": ("Gate", "判定"),
-    "canary": ("Trial", "试用"),
+    "export": ("Export", "导出"),
+    "evaluate": ("Evaluate", "评测"),
+    "gate": ("Gate", "门禁"),
+    "canary": ("Canary", "试用"),
     "promote": ("Promote", "上线"),
 }
 OUTCOMES: Mapping[str, tuple[str, str]] = {
-    "promoted": ("better", "变好了"),
-    "kept": ("kept", "保持"),
-    "nothing": ("no news", "无新事"),
-    "rolled_back": ("taken back", "已撤回"),
+    "promoted": ("promoted", "已投入使用"),
+    "kept": ("kept the old one", "保留原版本"),
+    "nothing": ("nothing to learn", "没有可学的"),
+    "rolled_back": ("rolled back", "已退回"),
     "failed": ("failed", "出错"),
     "cancelled": ("cancelled", "已取消"),
     "paused": ("paused", "已暂停"),
@@ -96,7 +96,7 @@ OUTCOMES: Mapping[str, tuple[str, str]] = {
 }
 CANARY_OUTCOMES: Mapping[str, tuple[str, str]] = {
     "promoted": ("promoted", "已上线"),
-    "rolled_back": ("rolled back", "已撤回"),
+    "rolled_back": ("rolled back", "已退回"),
     "ended": ("ended", "已结束"),
 }
 DROPPED: Mapping[str, tuple[str, str]] = {

@@ -53,8 +53,8 @@ def headline(cycle: Cycle) -> Sentence:
         )
     if cycle.outcome == "rolled_back":
         return _both(
-            f"{alias} stays as it was: the new version did worse in use and was taken back.",
-            f"{alias} 保持不变：新版本在实际使用中表现更差，已撤回。",
+            f"{alias} stays as it was: the new version did worse in use and was rolled back.",
+            f"{alias} 保持不变：新版本在实际使用中表现更差，已退回。",
         )
     return _both(f"{alias} had nothing new to learn.", f"{alias} 这次没有新的内容可学。")
 
