@@ -1,8 +1,9 @@
 """Which class a row is, learned from the rows whose class people told: small, exact, and fast enough for every batch.
 
 Ridge regression on the classes' indicators. What it would say of a labelled row that it had not learned from follows
-without learning anew: so its strength and its calibration are chosen by all labelled rows, each left out in turn. Source: Rifkin and Lippert, "Notes on Regularized
-Least Squares" (2007); Guo et al., "On Calibration of Modern Neural Networks" (2017), temperature scaling.
+without learning anew: so its strength and its calibration are chosen by all labelled rows, each left out in turn.
+Source: Rifkin and Lippert, "Notes on Regularized Least Squares" (2007); Guo et al., "On Calibration of Modern Neural
+Networks" (2017), temperature scaling.
 """
 
 from collections.abc import Sequence
