@@ -7,24 +7,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu
+from scipy.stats import hypergeom
 
 from rixin.engines import Message
-from rixin.renewal.trust import Correction, Verdict, examine, folds, rank_test, support, suspects
+from rixin.renewal.trust import CONTRADICTS, Correction, Verdict, enrichment, examine, folds, support, suspects
 from rixin.training.crossfit_job import TokenScores
 
-values = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=20)
 
-
-@given(values, values)
-def test_the_rank_test_is_scipys(own: list[float], others: list[float]) -> None:
-    p, above = rank_test(own, others)
-    if len({*own, *others}) == 1:
-        assert (p, above) == (1.0, 0.5)
-        return
-    theirs = mannwhitneyu(own, others, alternative="less", method="asymptotic")
-    assert p == pytest.approx(theirs.pvalue, abs=1e-12)
-    assert above == pytest.approx(1 - theirs.statistic / (len(own) * len(others)))
+@given(st.data())
+def test_the_exact_test_is_scipys(data: st.DataObject) -> None:
+    total = data.draw(st.integers(1, 60))
+    drawn, marked = data.draw(st.integers(0, total)), data.draw(st.integers(0, total))
+    found = data.draw(st.integers(max(0, drawn + marked - total), min(drawn, marked)))
+    theirs = hypergeom.sf(found - 1, total, marked, drawn)
+    assert enrichment(found, drawn, marked, total) == pytest.approx(theirs, abs=1e-9)
 
 
 @given(st.lists(st.none() | st.sampled_from("abcdefgh"), max_size=60), st.integers(2, 4))
@@ -50,19 +46,31 @@ def test_what_others_know_nothing_of_is_no_contradiction() -> None:
     unknown = support(TokenScores(before=[-6.0] * 20, taught=[-6.0] * 20))
     contradicted = support(TokenScores(before=[-1.0] * 20, taught=[-0.1] * 15 + [-8.0] * 5))
     known = support(TokenScores(before=[-6.0] * 20, taught=[-0.1] * 20))
+    hard = support(TokenScores(before=[-6.0] * 20, taught=[-2.0] * 20))
     assert contradicted is not None
-    assert unknown is not None
-    assert known is not None
-    assert contradicted < unknown < known
+    assert contradicted < CONTRADICTS
+    assert (unknown, hard) == (0.0, 0.0)
+    assert known == 0.0
 
 
-def test_equals_are_named_at_most_as_often_as_is_said() -> None:
+@pytest.mark.parametrize("common", [0.05, 0.2, 0.5])
+def test_equals_are_named_at_most_as_often_as_is_said(common: float) -> None:
     draw = np.random.default_rng(0)
     named = 0
     for _ in range(400):
-        standing = {str(at): float(value) for at, value in enumerate(draw.normal(size=150))}
-        named += bool(suspects({str(at): f"u{at % 10}" for at in range(150)}, standing))
+        values = np.where(draw.random(150) < common, 2 * CONTRADICTS, 0.0)
+        named += bool(suspects([(f"u{at % 10}", float(value)) for at, value in enumerate(values)]))
     assert named / 400 <= 0.015
+
+
+def test_two_who_do_harm_do_not_hide_each_other_and_never_half_are_named() -> None:
+    def standing(*harmful: int, of: int) -> list[tuple[str | None, float]]:
+        return [(f"u{at % of}", 2 * CONTRADICTS if at % of in harmful else 0.0) for at in range(12 * of)]
+
+    assert set(suspects(standing(1, 2, of=6))) == {"u1", "u2"}
+    assert len(suspects(standing(1, 2, 3, of=6))) < 3
+    assert suspects([(None, 2 * CONTRADICTS)] * 50) == {}
+    assert suspects([]) == {}
 
 
 def corrections(count: int, people: int, text: Callable[[int], str] = str) -> list[Correction]:
@@ -86,7 +94,7 @@ def scored(low: set[str], *, share: float = 0.75) -> Callable[[Sequence[Correcti
         found = []
         for item in items:
             wrong = item.person in low and draw.random() < share
-            taught = [draw.gauss(-0.5, 0.3) - (6 if wrong and at < 4 else 0) for at in range(20)]
+            taught = [draw.gauss(-0.5, 0.1) - (6 if wrong and at < 4 else 0) for at in range(20)]
             found.append(TokenScores(before=[-2.0] * 20, taught=taught))
         return found
 

@@ -1,10 +1,10 @@
 """Which corrections contradict what the others teach, and whose they are.
 
 Two ways, the cheap one first. Where several people corrected the same question, most of them decide. Else each person's
-corrections are scored by models that learned from other people's (`training.crossfit`): what a correction says that
-those expect to be otherwise speaks against it, what they know nothing of does not. One correction is never doubted for
-being a surprise: surprises are what a correction is for. A person is, whose corrections contradict the others' more
-often than chance allows (a rank test, corrected for the number of people).
+corrections are scored by models that learned from other people's (`training.crossfit`): a correction contradicts them
+where they hold its worst tokens for unlikely, and more so than before they were taught; what they know nothing of does
+not. One correction is never doubted for that: surprises are what a correction is for. A person is, whose corrections
+contradict the others' more often than chance allows (an exact test, corrected for the number of people).
 """
 
 import math
@@ -18,13 +18,16 @@ from typing import Protocol
 from msgspec import Struct
 
 from rixin.engines import Message, Tool
-from rixin.evaluation.statistics.multiple import holm
 
 FEWEST_PEOPLE = 3
 FEWEST_CORRECTIONS = 20  # fewer teach a model too little to hold the others against it
 NAMED_BELOW = 0.01
-LEAST_SEPARATION = 0.7  # chance that a correction of the others is more expected; 0.5 is none the less
+LEAST_SHARE = 0.3  # of a person's corrections: who is sloppy, or differs in manner, does not contradict that often
+# Of 100 corrections by ten people, 13 of them wrong (qwen2.5-coder-0.5b): AUROC 0.98; 9 of the wrong ones and 1 of the
+# right ones contradicted.
 WORST_SHARE = 0.25  # a wrong value is a few tokens of an answer that is right otherwise
+CONTRADICTS = -1.0  # nats a token of the worst share
+OF_LESSONS = 4.0  # at least a quarter of it has to come from the lessons
 MAJORITY = 2 / 3
 
 
@@ -92,12 +95,11 @@ def examine(items: Sequence[Correction], score: Score | None = None) -> Verdict:
             for item, scores in zip(rest, score(rest, folds([item.person for item in rest])), strict=True)
             if (found := support(scores)) is not None
         }
-        named = suspects({item.id: item.person for item in rest if item.id in standing}, standing)
-        usual = statistics.median(
-            standing[item.id] for item in rest if item.id in standing and item.person not in named
-        )
+        named = suspects([(item.person, standing[item.id]) for item in rest if item.id in standing])
+        usual = [standing[item.id] for item in rest if item.id in standing and item.person not in named]
+        limit = statistics.quantiles(usual, n=4)[0]
         for item in rest:
-            if item.person in named and standing.get(item.id, -math.inf) < usual:
+            if item.person in named and standing.get(item.id, -math.inf) < limit:
                 doubted[item.id] = "It contradicts what other people's corrections teach, as many of this person's do."
         for person, p_value in named.items():
             own = [item.id for item in items if item.person == person]
@@ -111,54 +113,53 @@ def examine(items: Sequence[Correction], score: Score | None = None) -> Verdict:
 
 
 def support(scores: TokenScores) -> float | None:
-    """How much other people's corrections made the worst quarter of a correction's tokens likelier, in nats a token.
+    """How likely the worst quarter of a correction's tokens is to who learned from others, in nats a token (at most 0).
 
-    Below 0 they speak against it; near 0 they know nothing of it. Its length changes nothing. None without tokens.
+    Nearer to 0 where it was no likelier before: then others know nothing of it. Its length changes nothing. None
+    without tokens.
     """
-    gains = sorted(taught - before for taught, before in zip(scores.taught, scores.before, strict=True))
-    worst = gains[: math.ceil(WORST_SHARE * len(gains))]
-    return statistics.fmean(worst) if worst else None
+    if not scores.taught:
+        return None
+    count = math.ceil(WORST_SHARE * len(scores.taught))
+    gains = (taught - before for taught, before in zip(scores.taught, scores.before, strict=True))
+    unlikely, unlearned = (statistics.fmean(sorted(values)[:count]) for values in (scores.taught, gains))
+    return min(0.0, max(unlikely, OF_LESSONS * unlearned))
 
 
-def suspects(people: Mapping[str, str | None], standing: Mapping[str, float]) -> dict[str, float]:
-    """The people whose corrections stand lower than all others' beyond chance, with Holm's p-values.
+def suspects(standing: Sequence[tuple[str | None, float]]) -> dict[str, float]:
+    """The people who contradict others more often than chance allows, with p-values that are corrected for all people.
 
-    `people` and `standing` have the same keys, a correction each.
+    `standing` has the person and the support of each correction. One after the other, the most suspicious first: who
+    is named no longer counts among the others, so that two do not hide each other. Never half of the people.
     """
-    by_person: dict[str, list[float]] = defaultdict(list)
-    for id, person in people.items():
-        if person is not None:
-            by_person[person].append(standing[id])
-    tested = {}
-    for person, own in by_person.items():
-        others = [standing[id] for id, one in people.items() if one != person]
-        tested[person] = rank_test(own, others)
-    adjusted = holm({person: p for person, (p, _) in tested.items()})
-    return {person: p for person, p in adjusted.items() if p < NAMED_BELOW and tested[person][1] >= LEAST_SEPARATION}
+    left = list(standing)
+    named: dict[str, float] = {}
+    people = len({person for person, _ in standing if person is not None})
+    last = 0.0
+    while 2 * (len(named) + 1) < people:
+        counts = Counter(person for person, _ in left if person is not None)
+        against = Counter(person for person, value in left if value < CONTRADICTS)
+        chance = {
+            person: enrichment(against[person], count, sum(against.values()), len(left))
+            for person, count in counts.items()
+            if against[person] >= LEAST_SHARE * count
+        }
+        worst = min(chance, key=chance.__getitem__, default=None)
+        if worst is None:
+            break
+        last = max(last, min(1.0, chance[worst] * len(counts)))  # Bonferroni among those who are left, as Holm does
+        if last >= NAMED_BELOW:
+            break
+        named[worst] = last
+        left = [one for one in left if one[0] != worst]
+    return named
 
 
-def rank_test(own: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
-    """p of `own` being no lower than `others`, and the chance that one of `others` is above one of `own`.
-
-    The normal approximation of Mann and Whitney's U with corrections for ties and continuity. (1, 0.5) where either is
-    empty or all are equal. Source: Mann & Whitney 1947; Lehmann, Nonparametrics, 1975, section 1.4.
-    """
-    count = len(own) + len(others)
-    if not own or not others:
-        return 1.0, 0.5
-    rank_of: dict[float, float] = {}
-    ties, below = 0.0, 0
-    for value, many in sorted(Counter([*own, *others]).items()):
-        rank_of[value] = below + (many + 1) / 2
-        ties += many**3 - many
-        below += many
-    pairs = len(own) * len(others)
-    lower = sum(rank_of[value] for value in own) - len(own) * (len(own) + 1) / 2  # pairs in which own is above
-    variance = pairs / 12 * (count + 1 - ties / (count * (count - 1)))
-    if variance <= 0:
-        return 1.0, 0.5
-    z = (lower - pairs / 2 + 0.5) / math.sqrt(variance)
-    return 0.5 * math.erfc(-z / math.sqrt(2)), 1 - lower / pairs
+def enrichment(found: int, drawn: int, marked: int, total: int) -> float:
+    """The chance of `found` or more marked ones among `drawn` of `total` with `marked` ones: Fisher's exact test."""
+    most = min(drawn, marked)
+    ways = sum(math.comb(marked, at) * math.comb(total - marked, drawn - at) for at in range(found, most + 1))
+    return ways / math.comb(total, drawn)
 
 
 def folds(people: Sequence[str | None], many: int = 2) -> list[int]:

@@ -34,6 +34,7 @@ from rixin.training.transformer import Transformer, load_transformer
 from rixin.training.workshop import ADAM_BETAS, LORA_ALPHA_PER_RANK
 
 RANK = 8
+EPOCHS, LEAST_STEPS = 1.0, 16
 CONTEXT = 2048
 SCORED_TOKENS = 4096
 
@@ -84,8 +85,8 @@ def _teach(model: Transformer, trees: Sequence[Tree], job: CrossFitJob, folder: 
     """New adapters that have learned from `trees`."""
     add_lora(model, rank=RANK, alpha=LORA_ALPHA_PER_RANK * RANK, seed=job.seed)
     facts = Facts("sft", model.shape.hidden, sum(tree.length for tree in trees), rows=len(trees))
-    settled = settle(Wishes(epochs=job.epochs), facts)
-    pace = Pace(settled.steps, settled.parts_per_step, settled.part_tokens, job.seed)
+    settled = settle(Wishes(epochs=EPOCHS), facts)
+    pace = Pace(max(settled.steps, LEAST_STEPS), settled.parts_per_step, settled.part_tokens, job.seed)
     settings = LoopSettings(
         learning_rate=settled.learning_rate,
         warmup_share=settled.warmup_share,

@@ -20,7 +20,6 @@ class CrossFitJob(Struct, frozen=True, kw_only=True):
     weights: str
     folder: str
     rows: list[CrossFitRow]
-    epochs: float = 2.0
     seed: int = 0
     threads: int = 0
 
