@@ -69,9 +69,9 @@ class Canaries:
         Raises ModelNotFound, InvalidRequest, and Conflict where the alias has a canary.
         """
         found = (self._registry.resolve(alias), self._registry.resolve(version))
-        if any(one.engine == "embedder" for one in found):
+        if any(one.engine in ("embedder", "reranker") for one in found):
             raise InvalidRequest(
-                "What makes vectors can't be tried on a share of the questions: two versions' vectors do not mix.",
+                "What searches can't be tried on a share of the questions: two versions' vectors and scores do not mix.",
                 param="version",
             )
         if self._registry.settings.max_engines < 2 and all(one.folder is not None for one in found):
