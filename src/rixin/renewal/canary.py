@@ -71,7 +71,7 @@ class Canaries:
         found = (self._registry.resolve(alias), self._registry.resolve(version))
         if any(one.engine in ("embedder", "reranker") for one in found):
             raise InvalidRequest(
-                "What searches can't be tried on a share of the questions: two versions' vectors and scores do not mix.",
+                "What searches can't be tried on a share of the questions: two versions' vectors do not mix.",
                 param="version",
             )
         if self._registry.settings.max_engines < 2 and all(one.folder is not None for one in found):
