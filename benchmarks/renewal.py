@@ -35,6 +35,7 @@ CHECK = JsonFields(equals="truth", fields=["parties", "dates", "amounts", "dutie
 SFT = """\
 suites = ["contracts"]
 guards = ["everyday"]
+guard_margin = 0.1
 held_out = 0.05
 minutes = 30
 [replay]
@@ -42,11 +43,13 @@ dataset = "alpaca-zh-demo"
 share = 0.2
 [training]
 epochs = 2
+learning_rate_factor = 0.2
 seed = {seed}
 """
 DPO = """\
 suites = ["brief"]
 guards = ["law-zh"]
+guard_margin = 0.1
 held_out = 0.05
 minutes = 30
 [training]
