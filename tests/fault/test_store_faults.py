@@ -54,12 +54,15 @@ print(json.dumps([written, failures]))
 """
 
 
+DISK = 2 << 20
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
+    """A file system of two megabytes: an empty database takes half of one, and its log as much."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", folder], capture_output=True).returncode:
         pytest.skip("this needs the right to mount a small tmpfs")
     yield folder
     subprocess.run(["umount", folder], check=True)
@@ -118,7 +121,7 @@ def test_a_full_disk_is_a_typed_error_that_loses_nothing(small_disk: Path) -> No
 
 
 def test_a_disk_without_room_for_a_new_database_is_a_typed_error(small_disk: Path) -> None:
-    (small_disk / "ballast").write_bytes(bytes(1024 * (1024 - 80)))
+    (small_disk / "ballast").write_bytes(bytes(DISK - 80 * 1024))
     with pytest.raises((NotEnoughDisk, MigrationFailed), match=r"no room|full"):
         Database.open(small_disk / "rixin.db")
     (small_disk / "ballast").unlink()
@@ -130,7 +133,7 @@ def test_a_disk_without_room_for_the_backup_leaves_the_old_database_working(
 ) -> None:
     path = small_disk / "rixin.db"
     with Database.open(path) as database, database.write() as session:
-        session.add(ModelRow(name="m", title="x" * 400_000))
+        session.add(ModelRow(name="m", title="x" * 700_000))
     monkeypatch.setattr(migrate, "_revision", lambda _connection: "0000")
     monkeypatch.setattr(migrate, "_refuse_unknown", lambda *_: None)
     with pytest.raises(MigrationFailed, match="full"):

@@ -24,7 +24,7 @@ FEWEST_CORRECTIONS = 20  # fewer teach a model too little to hold the others aga
 NAMED_BELOW = 0.01
 LEAST_SHARE = 0.3  # of a person's corrections: who is sloppy, or differs in manner, does not contradict that often
 # Of 100 corrections by ten people, 13 of them wrong (qwen2.5-coder-0.5b): AUROC 0.98; 9 of the wrong ones and 1 of the
-# right ones contradicted.
+# right ones contradicted. The limits below were set on those 100.
 WORST_SHARE = 0.25  # a wrong value is a few tokens of an answer that is right otherwise
 CONTRADICTS = -1.0  # nats a token of the worst share
 OF_LESSONS = 4.0  # at least a quarter of it has to come from the lessons

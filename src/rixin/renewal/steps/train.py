@@ -5,6 +5,7 @@ import dataclasses
 from rixin.errors import Conflict
 from rixin.models import Version
 from rixin.renewal.cycle import Words
+from rixin.renewal.plan import GENTLE
 from rixin.renewal.steps.dataset import STAGES
 from rixin.renewal.steps.turn import POLL_S, Done, Halt, Turn
 from rixin.renewal.steps.values import Built, Trained, TrainedRun
@@ -68,6 +69,7 @@ def _run(turn: Turn, stage: str, model: Version, base: Version, *, last: bool, o
 
 def _recipe(turn: Turn, stage: str, model: Version, name: str) -> Recipe:
     wanted = turn.plan.training
+    usual = GENTLE if stage == "sft" else 1.0
     fields: dict[str, object] = {
         "name": name,
         "model": model.id,
@@ -75,7 +77,7 @@ def _recipe(turn: Turn, stage: str, model: Version, name: str) -> Recipe:
         "method": wanted.method,
         "epochs": wanted.epochs,
         "lora_rank": wanted.lora_rank,
-        "learning_rate_factor": wanted.learning_rate_factor,
+        "learning_rate_factor": wanted.learning_rate_factor or usual,
         "seed": wanted.seed,
     }
     if stage == "sft" and turn.plan.replay is not None:
