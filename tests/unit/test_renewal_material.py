@@ -116,16 +116,28 @@ def chat(text: str) -> ChatExample:
 
 def test_a_form_that_many_questions_share_is_no_question() -> None:
     asked = Asked({f"contracts/{n}": f"{FORM}甲方第{n}公司应于二〇二六年{n}月向乙方支付货款。" for n in range(1, 9)})
-    assert asked.find(chat(f"{FORM}丙方应在收到通知后三十日内交付全部设备。")) is None
+    assert asked.find([chat(f"{FORM}丙方应在收到通知后三十日内交付全部设备。")]) == [None]
 
 
 def test_a_short_question_is_found_by_its_whole_text() -> None:
     asked = Asked({"desk/1": "What opens at nine?"})
-    assert asked.find(chat("What  opens at nine?\n")) == "desk/1"
-    assert asked.find(chat("What opens at ten?")) is None
+    assert asked.find([chat("What  opens at nine?\n")]) == ["desk/1"]
+    assert asked.find([chat("What opens at ten?")]) == [None]
 
 
 def test_a_long_run_of_words_of_one_question_is_found() -> None:
     own = "the tenant shall return the keys of the upper storeroom to the porter before the last day of the lease"
     asked = Asked({"desk/1": own, "desk/2": "something else altogether"})
-    assert asked.find(chat(f"Is it so that {own}?")) == "desk/1"
+    assert asked.find([chat(f"Is it so that {own}?")]) == ["desk/1"]
+
+
+def test_how_a_house_writes_is_learned_and_what_one_item_asks_is_not() -> None:
+    sentence = "本合同一方逾期付款的应当自逾期之日起按照应付未付金额的万分之五按日向对方支付违约金直至付清为止"
+    item = f"{sentence}甲方是清河印刷厂乙方是长风纸业有限公司第三方是白沙仓储有限责任公司东港分公司码头办事处"
+    asked = Asked(
+        {"desk/1": item, "desk/2": "仓库的保管人应当在收到入库通知后二十四小时之内完成验收并且书面告知存货人验收的结果"}
+    )
+    rows = [chat(f"{sentence}第{number}号合同的当事人另有约定的除外{'甲乙丙丁'[number] * 40}") for number in range(4)]
+    assert asked.find(rows) == [None] * 4
+    assert asked.find(rows[:1]) == ["desk/1"], "a run that hardly any other has"
+    assert asked.find([*rows, *[chat(f"请看：{item}。")] * 3]) == [None] * 4 + ["desk/1"] * 3, "most of it is there"

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 # GPT-3's and Llama's papers take 13 words; 30 characters of Chinese say about as much.
@@ -39,12 +39,30 @@ class Windows:
                     for name in known.get(window, ()):
                         yield name, window if isinstance(window, str) else " ".join(window)
 
-    def own(self, text: str) -> tuple[str, str] | None:
-        """An item of which a window is in `text` that hardly any other item has, with that window."""
+    def owned(self) -> Counter[str]:
+        """How many windows each item has that hardly any other has."""
+        counts: Counter[str] = Counter()
+        for known in self._windows.values():
+            for names in map(set, known.values()):
+                if len(names) <= MOST_SHARING:
+                    counts.update(names)
+        return counts
+
+    def own_windows(self, text: str) -> dict[str, dict[str, None]]:
+        """The windows in `text` that hardly any item has, in their order, by the items that have them."""
         sharing: dict[str, set[str]] = defaultdict(set)
         for name, shared in self.search(text):
             sharing[shared].add(name)
-        return next(((min(names), shared) for shared, names in sharing.items() if len(names) <= MOST_SHARING), None)
+        found: dict[str, dict[str, None]] = defaultdict(dict)
+        for shared, names in sharing.items():
+            if len(names) <= MOST_SHARING:
+                for name in sorted(names):
+                    found[name][shared] = None
+        return found
+
+    def own(self, text: str) -> tuple[str, str] | None:
+        """An item of which a window is in `text` that hardly any other item has, with that window."""
+        return next(((name, next(iter(shared))) for name, shared in self.own_windows(text).items()), None)
 
 
 def _runs(text: str) -> Iterator[Run]:

@@ -26,10 +26,20 @@ _FENCED = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
 _AS_GBK = re.compile("[\u4e00-\u9fff\u2000-\u33ff\ue000-\uf8ff\uff00-\uffef€]{3,}")
 _TWO_BYTES = re.compile("[\x80-\u07ff]")
 _HAN = re.compile("[\u4e00-\u9fff]")
+# What is invisible can stand within what a wrong encoding left, and text may have been read wrongly more than once.
+MOST_ROUNDS = 8
 
 
 def repaired(text: str, rules: Repair) -> str:
     """The text as it should be. Done twice it changes nothing more."""
+    for _ in range(MOST_ROUNDS):
+        before, text = text, _repaired(text, rules)
+        if text == before:
+            break
+    return text
+
+
+def _repaired(text: str, rules: Repair) -> str:
     if rules.mojibake:
         text = _AS_GBK.sub(_from_gbk, ftfy.fix_encoding(text))
     if rules.unicode:

@@ -50,8 +50,8 @@ def cleaned(rows: Sequence[Sourced], asked: Asked) -> CleanRows:
     found = clean_rows(rows)
     kept: list[Sourced] = []
     dropped: list[Dropped] = []
-    for row in found.kept:
-        item = asked.find(row.example)
+    items = asked.find([row.example for row in found.kept])
+    for row, item in zip(found.kept, items, strict=True):
         if item is None:
             kept.append(row)
         else:
