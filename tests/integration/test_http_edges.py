@@ -48,7 +48,7 @@ def test_an_unknown_address_is_a_404_error_object(server: Served, path: str) -> 
 
 def test_a_method_that_is_not_there_is_a_405_error_object(server: Served) -> None:
     with server.program() as program:
-        for method, path in (("GET", "/v1/chat/completions"), ("DELETE", "/v1/models"), ("POST", "/healthz")):
+        for method, path in (("PUT", "/v1/chat/completions"), ("DELETE", "/v1/models"), ("POST", "/healthz")):
             answer = program.request(method, path)
             assert answer.status_code == 405
             assert answer.headers["allow"]
