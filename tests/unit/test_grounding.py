@@ -16,6 +16,7 @@ from rixin.assistants import AskEvent, Grounded, Question, Sources, Threads, ask
 from rixin.assistants.assistant import Assistant, Limits, Title
 from rixin.assistants.budget import Budget
 from rixin.assistants.followup import leans
+from rixin.assistants.given import Recording
 from rixin.assistants.passages import harmless
 from rixin.assistants.threads import Thread
 from rixin.engines.fake import FakeEngine
@@ -341,7 +342,8 @@ def test_an_assistant_without_libraries_just_answers() -> None:
     plain = Assistant(name="poet", title=Title(zh="诗人", en="Poet"), instructions="Write verse.")
     engine = FakeEngine(reply="Roses [1] are “quite surely not always” red.")
     events = answer(engine, "Write a line.", assistant=plain)
-    assert isinstance(events[0], Started)
+    assert isinstance(events[0], Recording)
+    assert isinstance(events[1], Started)
     assert result(events).content == engine.reply
 
 
