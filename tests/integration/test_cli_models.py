@@ -34,7 +34,7 @@ def test_a_model_is_pulled_named_shown_and_removed(capsys: pytest.CaptureFixture
     assert out.split("\t")[0] == "tiny"
     [listed] = json.loads(run(capsys, "list", "--json")[1])
     assert (listed["model_name"], listed["aliases"], listed["licence"]) == ("tiny", ["chat"], "apache-2.0")
-    assert json.loads(run(capsys, "show", "chat", "--json")[1]) == {**listed, "lineage": []}
+    assert json.loads(run(capsys, "show", "chat", "--json")[1]) == {**listed, "lineage": [], "marks": []}
     assert "context length  128" in run(capsys, "show", "tiny")[1]
     assert run(capsys, "verify", "tiny")[0] == 0
     assert run(capsys, "alias")[1].split("\t")[0] == "chat"

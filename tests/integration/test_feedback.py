@@ -300,7 +300,7 @@ def test_a_withdrawal_takes_the_rows_out_of_every_dataset(
     assert gone is not None
     old = datasets.add_sourced("lessons", [lesson(kept), lesson(gone)], source="feedback")
     done = feedback.withdraw(ME, gone.id)
-    assert done.replaced == [(old.id, datasets.resolve("lessons").id)]
+    assert [(one.old, one.new) for one in done.replaced] == [(old.id, datasets.resolve("lessons").id)]
     [left] = datasets.open(datasets.resolve("lessons"))
     assert isinstance(left, ChatExample)
     assert left.messages[-1].content == getattr(kept, "id", None)

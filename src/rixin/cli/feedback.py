@@ -151,7 +151,8 @@ def _row(one: Feedback) -> tuple[str, ...]:
 def _report(done: list[Withdrawn]) -> None:
     print(f"{sum(one.feedback for one in done)} withdrawn.", file=sys.stderr)
     for one in done:
-        for old, new in one.replaced:
-            print(f"The dataset {old} is gone{f', {new} is in its place' if new else ''}.", file=sys.stderr)
+        for gone in one.replaced:
+            after = f", {gone.new} is in its place" if gone.new else ""
+            print(f"The dataset {gone.old} is gone{after}.", file=sys.stderr)
         for version in one.versions_marked:
             print(f"The version {version} had learned from it, and is marked.", file=sys.stderr)

@@ -9,15 +9,21 @@ from rixin.renewal.shown import no_feedback
 from rixin.store import Database, FeedbackRow, WithdrawalRow, now
 
 
+class Replaced(Struct, frozen=True, kw_only=True):
+    """A Dataset's version that is gone, and the one in its place; None where no row was left."""
+
+    old: str
+    new: str | None
+
+
 class Withdrawn(Struct, frozen=True, kw_only=True):
     """What a withdrawal changed: how many rows of feedback were blanked, and what became of the Datasets.
 
-    `replaced` are the Datasets' versions that are gone, each with the one in its place, if any row was left;
-    `versions_marked` the models' Versions that learned from one of them.
+    `versions_marked` are the models' Versions that learned from one of those that were replaced.
     """
 
     feedback: int
-    replaced: list[tuple[str, str | None]]
+    replaced: list[Replaced]
     versions_marked: list[str]
 
 
@@ -57,7 +63,8 @@ class Withdrawing:
         done = Withdrawal()
         if ids or person is not None:
             done = self._datasets.withdraw(person=person, origins=[origin_of(one) for one in ids])
-        return Withdrawn(feedback=len(ids), replaced=list(done.replaced), versions_marked=list(done.versions_marked))
+        replaced = [Replaced(old=old, new=new) for old, new in done.replaced]
+        return Withdrawn(feedback=len(ids), replaced=replaced, versions_marked=list(done.versions_marked))
 
     def _blank(self, *which: ColumnElement[bool]) -> list[str]:
         with self._database.write() as session:

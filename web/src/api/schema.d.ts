@@ -2450,6 +2450,14 @@ export interface components {
             count: number;
             reason: string;
         };
+        /**
+         * Replaced
+         * @description A Dataset's version that is gone, and the one in its place; None where no row was left.
+         */
+        Replaced: {
+            new: string | null;
+            old: string;
+        };
         /** ResponseFormat */
         ResponseFormat: {
             /** @default null */
@@ -2964,15 +2972,11 @@ export interface components {
          * Withdrawn
          * @description What a withdrawal changed: how many rows of feedback were blanked, and what became of the Datasets.
          *
-         *         `replaced` are the Datasets' versions that are gone, each with the one in its place, if any row was left;
-         *         `versions_marked` the models' Versions that learned from one of them.
+         *         `versions_marked` are the models' Versions that learned from one of those that were replaced.
          */
         Withdrawn: {
             feedback: number;
-            replaced: [
-                string,
-                string | null
-            ][];
+            replaced: components["schemas"]["Replaced"][];
             versions_marked: string[];
         };
     };
