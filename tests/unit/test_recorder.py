@@ -139,3 +139,8 @@ def test_an_event_without_room_waits_whole_and_comes_in_order(
     recorder.event("step", 3, {"loss": 1.0})
     recorder.close()
     assert [(event.seq, event.step) for event in read_events(tmp_path / "events.jsonl")] == [(1, 1), (2, 2), (3, 3)]
+
+
+def test_what_was_killed_before_its_first_checkpoint_is_told_once() -> None:
+    happened = events(("started", 0), ("validation", 0), ("started", 0), ("validation", 0))
+    assert [event.seq for event in in_force(happened) if event.kind == "validation"] == [4]

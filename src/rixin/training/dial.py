@@ -92,7 +92,8 @@ def settle(wishes: Wishes, facts: Facts, *, guessed_speed: float = 300.0) -> Set
     parts = math.ceil(batch / PART_TOKENS_OF_KIND.get(facts.kind, PART_TOKENS))
     part = math.ceil(batch / parts)
     learnt = parts * part * facts.fill  # in a step
-    steps = wishes.steps or max(1, round(goal / learnt))
+    # Minutes are a limit, the other ways of saying it are a goal.
+    steps = wishes.steps or max(1, math.floor(goal / learnt) if wishes.minutes else round(goal / learnt))
     return Settled(
         steps=steps,
         parts_per_step=parts,

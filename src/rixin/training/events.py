@@ -58,13 +58,15 @@ def read_events(path: Path, *, after: int = 0) -> Iterator[Event]:
 
 
 def in_force(events: Iterable[Event]) -> list[Event]:
-    """Without the figures that a resumption or a rollback made void: those of later steps than it went back to.
+    """Without the figures that a new start, a resumption or a rollback made void.
 
-    Such steps are done again, and their figures come again, so that none is there twice.
+    The steps behind it are done again, and their figures come again, so that none is there twice.
     """
     kept: list[Event] = []
     for event in events:
-        if event.kind in ("resumed", "rolled_back"):
+        if event.kind == "started":  # once more, where it was killed before its first checkpoint
+            kept = [one for one in kept if one.kind not in REPEATED]
+        elif event.kind in ("resumed", "rolled_back"):
             kept = [one for one in kept if one.step <= event.step or one.kind not in REPEATED]
         kept.append(event)
     return kept
