@@ -254,6 +254,15 @@ def test_a_budget_that_is_used_up_ends_the_cycle_with_the_reason(workspace: Work
     assert pointed(workspace.models) == served
 
 
+def test_who_refused_and_has_agreed_again_is_learned_from(workspace: Workspace) -> None:
+    correct(workspace, 40)
+    for given in (False, True):
+        workspace.feedback.set_consent("u_ann", given=given)
+    cycle = renewed(workspace, workspace.cycles.create(tiny_plan(minutes=0.1)))
+    learned = workspace.datasets.origins(workspace.datasets.get(cycle.made.datasets["sft"]))
+    assert "u_ann" in {one.person for one in learned}
+
+
 def test_withdrawal_in_mid_cycle_makes_it_begin_again_without_those_rows(workspace: Workspace) -> None:
     correct(workspace, 60)
     correct(workspace, 60, first=60, people=("cho",))

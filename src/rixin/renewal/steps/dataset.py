@@ -1,6 +1,7 @@
 """Dataset: conversations for SFT, pairs for DPO, each row with where it came from."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rixin.data import Sourced
 from rixin.renewal.asked import Asked
@@ -11,6 +12,7 @@ from rixin.renewal.steps.clean import asked_by_suites, cleaned
 from rixin.renewal.steps.collect import items_of
 from rixin.renewal.steps.turn import Done, Ends, Turn
 from rixin.renewal.steps.values import Built, BuiltDataset
+from rixin.store import now
 
 STAGES = ("sft", "dpo")
 CONSENT = "Each person agreed that what they say about answers may be learned from."
@@ -19,12 +21,13 @@ CONSENT = "Each person agreed that what they say about answers may be learned fr
 def dataset(turn: Turn) -> Done:
     """SFT learns from corrections and liked answers; DPO from pairs, where somebody preferred one of two."""
     doubted = turn.kept(DOUBTED_FILE, Doubted).reasons
+    read_at = now()  # who refused before that, and has agreed again since, is learned from
     new, earlier, _ = ([item for item in items if item.id not in doubted] for items in items_of(turn))
     asked = asked_by_suites(turn)
-    made = [_add(turn, "sft", chats(new), chats(earlier), asked)]
+    made = [_add(turn, "sft", chats(new), chats(earlier), asked, read_at)]
     # Corrections make pairs too; but what they teach, SFT has taught: they only stand beside real preferences.
     if any(item.kind == "preference" for item in new):
-        made.append(_add(turn, "dpo", pairs(new), pairs(earlier), asked))
+        made.append(_add(turn, "dpo", pairs(new), pairs(earlier), asked, read_at))
     built = [one for one in made if one is not None]
     if not built:
         raise Ends("nothing", Words("Nothing new is left to learn from.", "没有新的内容可学。"))
@@ -42,7 +45,7 @@ def dataset(turn: Turn) -> Done:
 
 
 def _add(
-    turn: Turn, role: str, new: Sequence[Sourced], earlier: Sequence[Sourced], asked: Asked
+    turn: Turn, role: str, new: Sequence[Sourced], earlier: Sequence[Sourced], asked: Asked, read_at: datetime
 ) -> BuiltDataset | None:
     """The version of this Cycle: new rows, and earlier ones that are not among them; None where nothing new is left."""
     found = cleaned([*new, *earlier], asked)
@@ -56,6 +59,7 @@ def _add(
         source=f"cycle {turn.cycle.id}",
         consent=CONSENT,
         cleaning=found.report,
+        collected_at=read_at,
     )
     return BuiltDataset(
         role=role, version_id=version.id, name=version.name, rows=version.rows, earlier=version.rows - count
