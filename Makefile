@@ -67,7 +67,7 @@ test-page: web/node_modules/.ready
 
 # What RIXIN_* says is for people, not for tests. The checks come first.
 test-python: check test-page .venv/.dev $(PAGE) system
-	$(STAGE) "pytest" env -u RIXIN_HOME -u RIXIN_PORT -u RIXIN_MODEL $(BIN)/python -m pytest $(PYTEST)
+	$(STAGE) "pytest" env -u RIXIN_HOME -u RIXIN_PORT -u RIXIN_MODEL $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 system: .venv/.core
 	$(STAGE) "system packages" scripts/install-system-packages

@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+from filelock import FileLock
+
 from rixin.models import Registry, Version, install
 from rixin.settings import Settings
 from rixin.store import Database
@@ -34,7 +36,8 @@ def make_smollm2_home(home: Path) -> Version:
     for name, kept in (("blobs", CACHE / "blobs"), ("models", CACHE / f"prepared-{state}")):
         kept.mkdir(parents=True, exist_ok=True)
         (home / name).symlink_to(kept, target_is_directory=True)
-    with Database.open(home / "rixin.db") as database:
+    # Tests run in two processes, and a Workspace's own lock is in its home.
+    with FileLock(CACHE / "fetch.lock"), Database.open(home / "rixin.db") as database:
         registry = Registry(database, Settings.model_validate({"home": home}))
         version = install(registry, SMOLLM2)
         registry.set_alias("chat", version.id)

@@ -245,12 +245,14 @@ def test_an_alias_that_was_moved_meanwhile_is_left_alone(after: Workspace) -> No
 def test_a_budget_that_is_used_up_ends_the_cycle_with_the_reason(workspace: Workspace) -> None:
     served = pointed(workspace.models)
     correct(workspace, 40)
-    cycle = renewed(workspace, workspace.cycles.create(tiny_plan(minutes=0.1)))
+    begun = workspace.cycles.create(tiny_plan(minutes=0.1))
+    with renewing(workspace, begun.id):
+        cycle = until_cycle(workspace, begun, "finished", "failed")
+        wait_until(lambda: all(run.ended for run in workspace.runs.listed()))  # its worker is told, and stops
     assert (cycle.status, cycle.outcome) == ("finished", "kept"), cycle.error
     assert cycle.reason is not None
     assert cycle.reason.en == "Keep: the 0.1 minutes of this cycle were used up in the step train."
     assert cycle.reason.zh == "保留原版本：本轮的 0.1 分钟在 train 这一步用完了。"
-    assert all(run.ended for run in workspace.runs.listed())
     assert pointed(workspace.models) == served
 
 
