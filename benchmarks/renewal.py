@@ -78,7 +78,7 @@ async def preference(seed: int) -> Figures:
         async def choose(at: int, prompt: str) -> bool:
             person = place.people[at % len(place.people)]
             first = await person.ask(prompt, temperature=1.0, max_tokens=256)
-            second = await person.ask_again(first)
+            second = await person.ask_again(first, temperature=1.0, max_tokens=256)
             better = prefers(first.content, second.content)
             if better is not None:
                 await person.prefer(first, second, better)

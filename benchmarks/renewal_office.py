@@ -50,10 +50,10 @@ class Person:
         asked = await self._post(f"/api/conversations/{begun['id']}/messages", body)
         return await self._whole(begun["id"], asked["answer"]["id"])
 
-    async def ask_again(self, before: Answered) -> Answered:
-        """Another answer to the same question, at the model's usual temperature."""
+    async def ask_again(self, before: Answered, *, temperature: float, max_tokens: int) -> Answered:
+        """Another answer to the same question."""
         where = f"/api/conversations/{before.conversation_id}/messages/{before.message_id}/regenerate"
-        made = await self._post(where, {"model": "chat"})
+        made = await self._post(where, {"model": "chat", "temperature": temperature, "max_tokens": max_tokens})
         return await self._whole(before.conversation_id, made["answer"]["id"])
 
     async def say(self, body: Mapping[str, object]) -> None:

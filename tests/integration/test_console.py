@@ -208,9 +208,13 @@ def test_branches_are_what_the_prompt_follows(server: Served, browser: httpx2.Cl
     assert until_over(browser, conversation, second["answer"]["id"])["finish_reason"] == "length"
     edited = ask(browser, conversation, "Zwei", parent=first["answer"]["id"])
     until_over(browser, conversation, edited["answer"]["id"])
-    again = browser.post(f"/api/conversations/{conversation}/messages/{edited['answer']['id']}/regenerate", json={})
+    again = browser.post(
+        f"/api/conversations/{conversation}/messages/{edited['answer']['id']}/regenerate",
+        json={"temperature": 0.5, "max_tokens": 2},
+    )
     assert again.status_code == 201
-    until_over(browser, conversation, again.json()["answer"]["id"])
+    assert until_over(browser, conversation, again.json()["answer"]["id"])["finish_reason"] == "length"
+    assert server.engine.requests[-1].sampling.temperature == 0.5
     prompt = server.engine.requests[-1].prompt.messages
     assert [(turn.role, turn.content) for turn in prompt] == [
         ("user", "One"),

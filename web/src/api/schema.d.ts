@@ -1230,11 +1230,15 @@ export interface components {
         };
         /**
          * AnotherAnswer
-         * @description Which model shall answer again; null for the one of the conversation.
+         * @description Which model shall answer again, and how; null for the one of the conversation, and its usual settings.
          */
         AnotherAnswer: {
             /** @default null */
+            max_tokens?: number | null;
+            /** @default null */
             model?: string | null;
+            /** @default null */
+            temperature?: number | null;
         };
         /** AnswerOf */
         AnswerOf: {

@@ -172,7 +172,7 @@ async def regenerate(
         )
     )
     question = await run_sync(house.conversations.message, person.user.id, conversation_id, str(answer.parent_id))
-    await _begin(server, background, person, target, question, answer)
+    await _begin(server, background, person, target, question, answer, body.temperature, body.max_tokens)
     await run_sync(house.feedback.notice, person.principal, message_id, "regenerated")
     return json_answer(AnswerOf(answer=answer), 201)
 
@@ -234,8 +234,8 @@ async def _begin(
     target: Target,
     question: Message,
     answer: Message,
-    temperature: float | None = None,
-    max_tokens: int | None = None,
+    temperature: float | None,
+    max_tokens: int | None,
 ) -> None:
     house = server.workspace
     thread = await run_sync(house.conversations.path, person.user.id, question.conversation_id, question.id)

@@ -135,9 +135,11 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 class AnotherAnswer(Struct, frozen=True, kw_only=True):
-    """Which model shall answer again; null for the one of the conversation."""
+    """Which model shall answer again, and how; null for the one of the conversation, and its usual settings."""
 
     model: ShortText | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=1 << 31)] | None = None
 
 
 class AnswerOf(Struct, frozen=True, kw_only=True):
