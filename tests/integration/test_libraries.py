@@ -275,10 +275,10 @@ def test_a_kill_while_vectors_move_to_their_middle_leaves_none_behind_that_lie(
     lite: Libraries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows of two centres in one table would be compared as if they had one, and nobody would notice."""
-    from rixin.knowledge import index
+    from rixin.knowledge import writing
 
-    monkeypatch.setattr(index, "BATCH_ROWS", 64)
-    centred = index._centred
+    monkeypatch.setattr(writing, "BATCH_ROWS", 64)
+    centred = writing.centred
     calls = 0
 
     def dies(vectors: bytes, centre: bytes | None, count: int = 1) -> Any:
@@ -289,10 +289,10 @@ def test_a_kill_while_vectors_move_to_their_middle_leaves_none_behind_that_lie(
         return centred(vectors, centre, count)
 
     lite.create("lib")
-    monkeypatch.setattr(index, "_centred", dies)
+    monkeypatch.setattr(writing, "centred", dies)
     with pytest.raises(KeyboardInterrupt):
         run(lite.add_documents("lib", "made", many(300)))
-    monkeypatch.setattr(index, "_centred", centred)
+    monkeypatch.setattr(writing, "centred", centred)
     assert run(lite.add_documents("lib", "made", many(300))).version == 1
     lite.create("whole")
     run(lite.add_documents("whole", "made", many(300)))

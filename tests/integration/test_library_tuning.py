@@ -18,9 +18,9 @@ from rixin.errors import Conflict, InvalidRequest, PermissionDenied
 from rixin.evaluation.statistics import sign_flip_p
 from rixin.knowledge import MACHINE, Block, Document, Libraries, PlacedQuestion, Reader, tuning
 from rixin.knowledge.embedding import Purpose
-from rixin.knowledge.index import Writing
 from rixin.knowledge.ingest import Ingest
 from rixin.knowledge.ranking import CosineScale
+from rixin.knowledge.writing import Writing
 from rixin.models.install import add_remote
 from rixin.store import Database
 from rixin.workspace import open_workspace

@@ -14,14 +14,17 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from rixin.errors import InvalidRequest, RixinError, UnreadableDocument
+from rixin.knowledge.centring import Centres
 from rixin.knowledge.chunking import Count, chunk, indexed_text, parts, unlabelled
 from rixin.knowledge.documents import Document
 from rixin.knowledge.embedding import Embedder
-from rixin.knowledge.index import Centres, Entry, Index, State, Writing, packed
+from rixin.knowledge.index import Index
 from rixin.knowledge.lance import full_disk_told
 from rixin.knowledge.readers.reading import Reading
+from rixin.knowledge.rows import Entry, packed
 from rixin.knowledge.sources import Item, reason
 from rixin.knowledge.terms import index_terms, simplified
+from rixin.knowledge.writing import State, Writing
 from rixin.store import Database, LibraryDocumentRow, LibraryVersionRow, new_id, now
 
 # Raise this when the same document would be cut or indexed in another way: every Library is then indexed anew.

@@ -16,9 +16,10 @@ from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from rixin.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
+from rixin.knowledge.centring import Centres
 from rixin.knowledge.documents import Document
 from rixin.knowledge.embedding import Embedder
-from rixin.knowledge.index import Centres, Index, Place
+from rixin.knowledge.index import Index, Place
 from rixin.knowledge.ingest import Feed, Ingest, Ingested, IngestProgress, latest_version
 from rixin.knowledge.matrix import Matrices
 from rixin.knowledge.origins import add_origins, feeds_of, origins, remove_origin

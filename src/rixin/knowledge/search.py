@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from msgspec import Struct, structs
 
 from rixin.errors import InvalidRequest
+from rixin.knowledge.centring import Centres
 from rixin.knowledge.embedding import Embedder
-from rixin.knowledge.index import Candidate, Centres, Index, Place
+from rixin.knowledge.index import Candidate, Index, Place
 from rixin.knowledge.ranking import DEPTH, CosineScale, Fused, confidence, fuse
 from rixin.knowledge.reranking import RERANKED, Reranker
 from rixin.knowledge.terms import query_terms, simplified

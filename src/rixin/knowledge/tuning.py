@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from sqlalchemy import or_, select, update
 
 from rixin.errors import InvalidRequest
+from rixin.knowledge.centring import Centres, asked
 from rixin.knowledge.embedding import Embedder
-from rixin.knowledge.index import Centres, Index, Place, asked
+from rixin.knowledge.index import Index, Place
 from rixin.knowledge.ingest import TEXTS_AT_ONCE, latest_version, synced
 from rixin.knowledge.learned import Lessons, learn
 from rixin.knowledge.projection import Lesson, Projection
