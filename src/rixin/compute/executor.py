@@ -73,9 +73,10 @@ class Executor:
         self._lock.release()
 
     def _live(self) -> None:
-        looked = 0.0
+        looked = wait = 0.0
         try:
-            while not self._ending.wait(TICK_S):
+            while not self._ending.wait(wait):
+                wait = TICK_S
                 if not self._lock.held:
                     if time.monotonic() - looked < LOCK_EVERY_S:
                         continue

@@ -9,8 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-NICENESS = 10
-OOM_SCORE = "700"
+from rixin.compute.priority import give_way
 
 
 class Child:
@@ -62,10 +61,7 @@ class Child:
 
 def be_child(stop: Callable[[], None]) -> None:
     """To be called first by the child: lower its priority, and call `stop` (in some thread) when it is to end."""
-    with contextlib.suppress(OSError):
-        os.nice(NICENESS)
-    with contextlib.suppress(OSError):  # when memory runs out, the kernel should end this process first
-        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    give_way()
     signal.signal(signal.SIGTERM, lambda *_: stop())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_until_parent_ends, args=(stop,), name="parent", daemon=True).start()

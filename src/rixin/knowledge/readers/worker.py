@@ -4,21 +4,18 @@ It gets the bytes and never a path; it can open no connection and write no file 
 input does.
 """
 
-import contextlib
 import os
 import resource
 import sys
 from pathlib import Path
 from typing import BinaryIO
 
+from rixin.compute.priority import give_way
 from rixin.compute.walls import close_in
 from rixin.errors import RixinError, UnreadableDocument
 from rixin.knowledge.readers.dispatch import read_source
 from rixin.knowledge.readers.source import Source
 from rixin.knowledge.readers.wire import ALIVE, LENGTH_BYTES, Answer, Ask, Refusal, Reply, decode_ask, frame
-
-OOM_SCORE = "700"
-NICENESS = 10
 
 
 def main() -> None:
@@ -26,10 +23,7 @@ def main() -> None:
     incoming = os.fdopen(os.dup(0), "rb", buffering=1 << 16)
     outgoing = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a library prints must not get between the answers
-    with contextlib.suppress(OSError):
-        os.nice(NICENESS)
-    with contextlib.suppress(OSError):  # when memory runs out, the kernel should end this process first
-        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    give_way()
     close_in((), {resource.RLIMIT_DATA: memory_bytes, resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: 0})
 
     def alive() -> None:
