@@ -12,13 +12,14 @@ from rixin.models import install
 from rixin.settings import Settings
 from rixin.training import Run
 from rixin.workspace import Workspace
-from tiny_trained import write_trained
 
 T = TypeVar("T")
 
 
 def make_tiny_home(home: Path, scratch: Path) -> None:
     """A RIXIN_HOME with the model `tiny` (two layers, hidden 64, random weights)."""
+    from tiny_trained import write_trained  # transformers: seconds, which a process that only runs Cycles is spared
+
     write_trained(scratch / "tiny")
     with Workspace(Settings.model_validate({"home": home})) as workspace:
         install(workspace.models, f"file:{scratch / 'tiny'}", name="tiny")

@@ -116,6 +116,17 @@ def test_the_picture_is_a_png_also_of_next_to_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+def test_the_picture_is_brought_up_to_date_now_and_then_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, picture = Recorder(tmp_path), tmp_path / "loss.png"
+    recorder.event("step", 1, {"loss": 1.0, "learning_rate": 0.1})
+    recorder.redraw()
+    assert not picture.exists()
+    monkeypatch.setattr("rixin.training.recorder.REDRAW_S", 0.0)
+    recorder.redraw()
+    assert picture.exists()
+    recorder.close()
+
+
 @pytest.mark.parametrize("written", [0, 7])
 def test_an_event_without_room_waits_whole_and_comes_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int

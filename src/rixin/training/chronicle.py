@@ -44,6 +44,10 @@ class Chronicle:
         """Bring `loss.png` up to date."""
         self.write(self._recorder.draw)
 
+    def redraw(self) -> None:
+        """Bring `loss.png` up to date if it is old."""
+        self.write(self._recorder.redraw)
+
     def sync(self) -> None:
         """Get the events onto the disk."""
         self.write(self._recorder.sync)

@@ -239,7 +239,7 @@ class _Loop:
         every, step = self.settings.validate_every, self.progress.step
         if every and step % every == 0 and self.progress.validated_at != step:
             self._validate()
-            self.chronicle.draw()
+            self.chronicle.redraw()
         if step < self.objective.steps and time.monotonic() - self.saved_at >= self.settings.checkpoint_every_s:
             self._save()
 

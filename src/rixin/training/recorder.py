@@ -11,9 +11,9 @@ from tensorboardX.proto import event_pb2
 from tensorboardX.summary import scalar
 
 from rixin.training.events import Event, Kind, Value, in_force, read_events
-from rixin.training.plot import draw_loss
 
 SHOWN: tuple[Kind, ...] = ("step", "validation")
+REDRAW_S = 20.0  # a picture takes 0.3 s of a core: after every validation, that was a third of a run of seconds
 
 
 class Recorder:
@@ -30,6 +30,7 @@ class Recorder:
         self._handle: int | None = None
         self._seq = 0
         self._board: EventsWriter | None = None
+        self._drawn_at = time.monotonic()
 
     @property
     def path(self) -> Path:
@@ -67,7 +68,15 @@ class Recorder:
 
     def draw(self) -> None:
         """Write `loss.png` anew. Raises OSError."""
+        from rixin.training.plot import draw_loss  # matplotlib is half a second, and a trial draws nothing
+
         draw_loss(in_force(read_events(self.path)), self._folder / "loss.png")
+        self._drawn_at = time.monotonic()
+
+    def redraw(self) -> None:
+        """Write `loss.png` anew if that was long ago. Raises OSError."""
+        if time.monotonic() - self._drawn_at >= REDRAW_S:
+            self.draw()
 
     def close(self) -> None:
         """Close the files. Raises OSError."""
