@@ -170,7 +170,16 @@ def test_text_is_learned_as_transformers_learns_it(reference: Any, model: Transf
     assert held_out["bits_per_character"] == pytest.approx(theirs.item() * predicted / np.log(2) / 100, rel=1e-4)
 
 
-def test_dpo_is_trls(reference: Any, before: Any, model: Transformer, tmp_path: Path) -> None:
+def chosen_loss(reference: Any, row: int) -> Tensor:
+    """The mean over the tokens of a chosen answer, as transformers has it. TRL's own sum is over all answers' tokens."""
+    prompt, said = PROMPTS[row], answer(CHOSEN[row])
+    labels = torch.tensor([[-100] * len(prompt) + said])
+    loss: Tensor = reference(input_ids=torch.tensor([prompt + said]), labels=labels).loss
+    return loss
+
+
+@pytest.mark.parametrize("sft_weight", [0.0, 0.7])
+def test_dpo_is_trls(reference: Any, before: Any, model: Transformer, tmp_path: Path, sft_weight: float) -> None:
     from trl import DPOConfig, DPOTrainer
 
     rows = rows_of(
@@ -187,7 +196,8 @@ def test_dpo_is_trls(reference: Any, before: Any, model: Transformer, tmp_path: 
         train_dataset=rows,
         processing_class=word_tokenizer(),
     )
-    theirs = trainer.compute_loss(trainer.model, batch_of(trainer))
+    preference = trainer.compute_loss(trainer.model, batch_of(trainer))
+    theirs = preference + sft_weight * torch.stack([chosen_loss(reference, row) for row in range(len(PROMPTS))]).mean()
     theirs.backward()
     objective = DirectPreference(
         pairs(),
@@ -196,6 +206,7 @@ def test_dpo_is_trls(reference: Any, before: Any, model: Transformer, tmp_path: 
         model=load_transformer(weights_of(before), dtype=torch.float32),
         folder=tmp_path,
         beta=0.3,
+        sft_weight=sft_weight,
     )
     expect_same(loss_of(objective, model), theirs, model, reference)
     shown = objective.validate(model)

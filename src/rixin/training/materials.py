@@ -123,7 +123,15 @@ def _pairs(recipe: Dpo | Reward, reader: Reader, rows: Mapping[str, Halves]) -> 
     def objective(model: Transformer, pace: Pace, folder: Path) -> Objective[Any]:
         if isinstance(recipe, Reward):
             return PairwiseReward(learn.trees, held, pace)
-        return DirectPreference(learn.trees, held, pace, model=model, folder=folder / "cache", beta=recipe.beta)
+        return DirectPreference(
+            learn.trees,
+            held,
+            pace,
+            model=model,
+            folder=folder / "cache",
+            beta=recipe.beta,
+            sft_weight=recipe.sft_weight,
+        )
 
     return _material(learn.trees, held, learn.fit, objective)
 

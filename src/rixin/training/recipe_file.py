@@ -94,6 +94,7 @@ _LIMITS = (
     ("checkpoint_every_s", 1, 86400),
     ("lora_rank", 1, 1024),
     ("beta", 0, 10),
+    ("sft_weight", 0, 10),
     ("replay_share", 0, 0.9),
     ("group", 2, 256),
     ("max_answer_tokens", 1, 1 << 16),

@@ -85,6 +85,9 @@ class Dpo(Tuning):
         metadata=says("The pairs (a chosen and a rejected answer): a file, a folder or a dataset's name.")
     )
     beta: float = field(default=0.1, metadata=says("How strongly the model is held to where it began."))
+    sft_weight: float = field(
+        default=0.0, metadata=says("How much the chosen answers are also learned as in sft; 0 not at all.")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

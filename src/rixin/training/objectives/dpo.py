@@ -1,6 +1,7 @@
 """Direct preference optimisation: make the chosen answer likelier against the rejected one than it was before.
 
-Source: Rafailov et al., https://arxiv.org/abs/2305.18290, equation 7.
+Sources: Rafailov et al., https://arxiv.org/abs/2305.18290, equation 7; its sum with what SFT learns from the chosen
+answer: Pang et al., https://arxiv.org/abs/2404.19733, equation 2.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,8 +32,9 @@ class PreferencePart:
 class DirectPreference:
     """DPO with the sigmoid loss. Each tree is a pair: the prompt, then the chosen and the rejected answer.
 
-    The prompt is computed once for both. `beta` says how dearly distance from the reference is paid. Reference
-    log-probabilities are computed here, so make this before a checkpoint is restored into the model.
+    The prompt is computed once for both. `beta` says how dearly distance from the reference is paid, `sft_weight` how
+    much the chosen answer's mean loss a token counts beside it. Reference log-probabilities are computed here, so make
+    this before a checkpoint is restored into the model.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class DirectPreference:
         model: Transformer,
         folder: Path,
         beta: float = 0.1,
+        sft_weight: float = 0.0,
         progress: Progress | None = None,
     ) -> None:
         self.steps = pace.steps
@@ -52,6 +55,7 @@ class DirectPreference:
         self._held_out = groups(range(len(pairs), len(self._pairs)), self._pairs, pace.part_tokens)
         self._pace = pace
         self._beta = beta
+        self._sft_weight = sft_weight
         self._reference = reference_logprobs(
             model, self._pairs, part_tokens=pace.part_tokens, folder=folder, name="reference", progress=progress
         )
@@ -70,10 +74,10 @@ class DirectPreference:
         policy = sequence_logprobs(model, part.pack, part.reference.numel()).view(-1, 2)
         gain = policy - part.reference
         margin = self._beta * (gain[:, 0] - gain[:, 1])
-        means = policy.detach() / torch.bincount(part.pack.sequence, minlength=policy.numel()).view(-1, 2)
+        means = policy / torch.bincount(part.pack.sequence, minlength=policy.numel()).view(-1, 2)
         shown = margin.detach()
         return Loss(
-            -logsigmoid(margin).sum(),
+            -logsigmoid(margin).sum() - self._sft_weight * means[:, 0].sum(),
             sums={
                 "margin": float(shown.sum()),
                 "accuracy": float((shown.sign() + 1).sum() / 2),
