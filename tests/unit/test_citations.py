@@ -61,10 +61,18 @@ def test_a_mark_for_a_passage_that_is_not_there_is_removed_and_noted() -> None:
     assert [(note.kind, note.text) for note in cited.notes] == [("unknown_mark", "[7]")]
 
 
-def test_a_mark_whose_passage_says_nothing_of_the_claim_is_dropped() -> None:
-    cited = checked("我们明天去看一场精彩的足球比赛[2]。")
-    assert (cited.text, marks(cited)) == ("我们明天去看一场精彩的足球比赛。", [])
+def test_a_mark_whose_passage_says_nothing_of_the_claim_gives_way_to_words_that_say_so() -> None:
+    cited = checked("我们明天去看一场精彩的足球比赛[2]。工资应当按月支付[2]。")
+    assert cited.text == "我们明天去看一场精彩的足球比赛（资料中找不到依据）。工资应当按月支付[2]。"
+    assert marks(cited) == [(2, "model")]
     assert [note.kind for note in cited.notes] == ["unsupported_mark"]
+    english = checked("Two litres of water a day are healthy [3].", language="en")
+    assert english.text == "Two litres of water a day are healthy  (not found in the documents)."
+
+
+def test_a_sentence_that_something_supports_is_not_called_unsupported() -> None:
+    cited = checked("我们看足球[2]，消费者自收到商品之日起七日内可以退货。")
+    assert cited.text == "我们看足球，消费者自收到商品之日起七日内可以退货[1]。"
 
 
 def test_a_wrong_mark_gives_way_to_the_passage_that_says_it() -> None:
@@ -92,9 +100,17 @@ def test_a_mark_that_stands_for_the_source_moves_to_the_claim() -> None:
     assert cited.text == "根据资料，消费者七日内可以退货[1]。"
 
 
-def test_a_translation_keeps_the_models_mark() -> None:
-    cited = checked("Goods can be returned within a week without a reason [1].", language="en")
+def test_a_source_named_in_mid_sentence_is_cited_for_what_comes_behind_it() -> None:
+    cited = checked("老板说要等下个月，这是根据[2]的规定，工资应当以货币形式按月支付。")
+    assert cited.text == "老板说要等下个月，这是根据资料的规定，工资应当以货币形式按月支付[2]。"
+    assert marks(cited) == [(2, "model")]
+
+
+def test_a_translation_keeps_the_models_mark_unless_its_figures_are_others() -> None:
+    cited = checked("Goods can be returned within seven days without a reason [1].", language="en")
     assert marks(cited) == [(1, "model")]
+    wrong = checked("Goods can be returned within twenty days without a reason [1].", language="en")
+    assert marks(wrong) == []
 
 
 def test_a_quotation_that_is_in_no_source_is_removed_and_marked() -> None:
@@ -145,8 +161,16 @@ def test_an_annotation_leads_to_the_sentence_that_says_it() -> None:
     assert one.metadata == {"article_no": "第五十条"}
 
 
+def test_an_annotation_leads_to_the_sentence_with_the_figure() -> None:
+    """Of two sentences about the same, the one with the claim's period is the source."""
+    text = "第三十五条　旅行社不得通过安排购物获取不正当利益。旅游者有权在行程结束后三十日内，要求旅行社办理退货。"
+    [one] = checked("旅行社安排购物的，期限为30天[1]。", passages=[passage(1, text, "旅游法")]).annotations
+    assert one.quote == "旅游者有权在行程结束后三十日内，要求旅行社办理退货。"
+
+
 WORDS = st.sampled_from(
-    ["消费者七日内退货", "工资按月支付", "。", "；", "\n", "[1]", "[2]", "【3】", "[9]", "[", "]", "“", "”", '"', "`",
+    ["足球比赛很精彩", "，根据",
+     "消费者七日内退货", "工资按月支付", "。", "；", "\n", "[1]", "[2]", "【3】", "[9]", "[", "]", "“", "”", '"', "`",
      "```", " ", ".", "Employees are entitled to twenty days", "annual leave", "根据", "［1, 2］", "[资料2]", "1.",
      "（", "）", "不得克扣或者无故拖欠劳动者的工资", "|", "#", "…", "<passage 1>", "</passage", "<"]
 )  # fmt: skip

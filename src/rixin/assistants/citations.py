@@ -1,7 +1,10 @@
 """Citations checked while an answer is made: marks that lead somewhere, quotations that are in the source.
 
 Text comes in pieces cut anywhere; what is decided never depends on where. A mark is judged against its claim: the
-text before it, back to the mark or the end of the sentence before.
+text before it, back to the mark or the end of the sentence before. What counts is in `evidence`: the passage must have
+every figure of the claim that nobody gave, and enough of its terms, rare ones weighing more. A mark that doesn't hold
+gives way to the passage that says it, or to words that say that none does. How good this is, `benchmarks` measures
+otherwise: by the pairs of characters that a sentence shares with the one place that is quoted for it.
 """
 
 import re
@@ -11,9 +14,10 @@ from typing import Literal
 from msgspec import Struct
 
 from rixin.assistants.evidence import Evidence, Support, plain, terms
+from rixin.assistants.figures import without_figures
 from rixin.assistants.passages import Passage
 
-KEEP_SHARE = 0.15  # of a claim's terms, below which a mark of the model's is dropped
+KEEP_SHARE = 0.25  # of a claim's terms, below which a mark of the model's is dropped
 ATTACH_SHARE = 0.45  # from which a passage is attached that the model did not name
 BETTER_BY = 0.3  # a passage that says so much more of the claim takes the place of the one named
 MIN_CLAIM_TERMS = 3
@@ -38,6 +42,8 @@ _MAY_BE_FENCE = re.compile(r"<(?:/?(?:p(?:a(?:s(?:s(?:a(?:g(?:e[^>\n]{0,200})?)?
 _QUOTES = {"“": "”", "「": "」", "『": "』", '"': '"'}
 _ENDS = "。！？!?；;\n"
 _CLOSERS = "”’」』）)*_"
+# "…, this is by [2]": what is said of the source comes behind its mark, however much stands before it.
+_LATE_POINTER = re.compile(r"(?<=[，,是即])(?:根据|依据|按照|依照)\s*$")
 _POINTER = re.compile(
     r"(?:(?<![一-鿿])(?:根据|依据|按照|依照|参见|详见|见|如)|\b(?:according to|based on|see|per|in|from))\s*$", re.I
 )
@@ -75,6 +81,7 @@ class Note(Struct, frozen=True, kw_only=True):
 
 REMOVED = {"zh": "（此处引文在资料中找不到，已删去）", "en": "(quotation removed: not found in the source)"}
 THE_SOURCE = {"zh": "资料", "en": "the documents"}
+UNSUPPORTED = {"zh": "（资料中找不到依据）", "en": " (not found in the documents)"}
 
 
 class CitedText:
@@ -94,6 +101,7 @@ class CitedText:
         self._claim = ""  # since the last mark or end of a sentence
         self._sentence = ""
         self._marked = False  # the sentence has a mark
+        self._dropped = False  # the sentence had one that its passage doesn't support
         self._marks: list[tuple[int, str]] = []  # read, and not yet judged; with what the model wrote
         self._later: list[tuple[int, str]] = []  # stood before their claim: judged with the whole sentence
         self._fence = ""
@@ -274,7 +282,13 @@ class CitedText:
                 self._marks.append((self._by_number[number], written))
             else:
                 self.notes.append(Note(kind="unknown_mark", at=self._length, text=written))
-        if not self._ending and len(terms(self._claim)) < MIN_CLAIM_TERMS and _POINTER.search(self._claim):
+        if self._ending:
+            return
+        if _LATE_POINTER.search(self._claim):
+            self._later += self._marks
+            self._marks.clear()
+            self._show(THE_SOURCE[self._language])
+        elif len(terms(self._claim)) < MIN_CLAIM_TERMS and _POINTER.search(self._claim):
             # "According to [1], …": the mark stands for the source itself, and is judged with the claim that follows.
             self._show(THE_SOURCE[self._language])
 
@@ -327,11 +341,13 @@ class CitedText:
         if self._marks and self._judge(about):
             self._marked = True
         if not self._marked and not self._sentence.lstrip().startswith(("|", "#")):
-            self._attach(self._sentence)
+            self._marked = self._attach(self._sentence)
+        if self._dropped and not self._marked:
+            self._show(UNSUPPORTED[self._language])
         self._show(self._ending)
         self._ending = self._claim = self._sentence = ""
         self._marks, self._later = [], []
-        self._marked = False
+        self._marked = self._dropped = False
 
     def _judge(self, claim: str) -> bool:
         """Show the marks that hold; whether there was one."""
@@ -342,24 +358,35 @@ class CitedText:
             mine = support[index]
             if not self._evidence.comparable(claim, index) and self._evidence.has_figures(claim, index):
                 chosen.setdefault(index, "model")
-            elif best.share - mine.share >= BETTER_BY and _enough(best, ATTACH_SHARE):
+            elif best.share - mine.share >= BETTER_BY and self._says(best, claim):
                 self.notes.append(Note(kind="replaced_mark", at=self._length, text=written))
                 chosen.setdefault(best.index, "match")
             elif _enough(mine, KEEP_SHARE):
                 chosen.setdefault(index, "model")
             else:
                 self.notes.append(Note(kind="unsupported_mark", at=self._length, text=written))
+                self._dropped = True
         self._marks.clear()
         for index, by in chosen.items():
             self._annotate(index, self._evidence.snippet(index, claim), by)
         return bool(chosen)
 
-    def _attach(self, claim: str) -> None:
+    def _attach(self, claim: str) -> bool:
+        """Name the passage that says a claim without a mark; whether there is one."""
         if len(terms(claim)) < MIN_CLAIM_TERMS or not self._passages:
-            return
+            return False
         best = max(self._evidence.support(claim), key=lambda one: one.share)
-        if _enough(best, ATTACH_SHARE):
-            self._annotate(best.index, self._evidence.snippet(best.index, claim), "match")
+        if not self._says(best, claim):
+            return False
+        self._annotate(best.index, self._evidence.snippet(best.index, claim), "match")
+        return True
+
+    def _says(self, best: Support, claim: str) -> bool:
+        """Whether a passage that the model did not name says a claim: more of it than the same number of days."""
+        if not _enough(best, ATTACH_SHARE):
+            return False
+        bare = without_figures(claim)
+        return not terms(bare) or self._evidence.support(bare)[best.index].terms >= 2
 
     def _annotate(self, index: int, place: tuple[int, int], by: By) -> None:
         passage = self._passages[index]

@@ -123,11 +123,11 @@ class Evidence:
         return [index for index, text in enumerate(self._plain) if wanted and wanted in text]
 
     def snippet(self, index: int, claim: str) -> tuple[int, int]:
-        """Where in the passage the sentence is that says most of the claim."""
-        text, wanted = self._texts[index], terms(claim)
-        best, place = -1, (0, min(len(text), MAX_SNIPPET))
+        """Where in the passage the sentence is that has most of the claim's figures, and says most of the claim."""
+        text, wanted, numbers = self._texts[index], terms(claim), figures(claim) - self._given
+        best, place = (-1, -1), (0, min(len(text), MAX_SNIPPET))
         for sentence in _SENTENCE.finditer(text):
-            shared = len(wanted & terms(sentence[0]))
+            shared = len(numbers & figures(sentence[0])), len(wanted & terms(sentence[0]))
             if shared > best and sentence[0].strip():
                 best, place = shared, _trimmed(text, *sentence.span())
         return place
