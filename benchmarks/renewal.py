@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from renewal_clauses import Clause, circle, held_out, write_suite
-from renewal_law import law_questions, prefers, write_brief_suite
-from renewal_office import Office, Person, base_home, gathered, office, tell
+from renewal_law import BEST, law_questions, pleases, write_brief_suite
+from renewal_office import Office, Person, Sampled, base_home, gathered, office, tell
 from renewal_users import User, people_of, swapped, wrong_values
 from rixin.evaluation.checks import JsonFields
 from rixin.renewal import Cycle
@@ -30,7 +30,8 @@ REPLAY = "alpaca-zh-demo"
 CORRECTED = 150
 LIKED = 60
 CYCLES, IN_A_CYCLE = 3, 50
-PAIRS, BRIEF = 160, 60
+QUESTIONS, TRIES, BRIEF = 240, 5, 60
+LIVELY: Sampled = {"temperature": 1.0, "max_tokens": 256}
 CHECK = JsonFields(equals="truth", fields=["parties", "dates", "amounts", "duties"])
 SFT = """\
 suites = ["contracts"]
@@ -53,8 +54,7 @@ guard_margin = 0.1
 held_out = 0.05
 minutes = 30
 [training]
-epochs = 2
-learning_rate_factor = 2
+epochs = 3
 seed = {seed}
 """
 Figures = Mapping[str, float]
@@ -70,22 +70,27 @@ async def format_needed(seed: int) -> Figures:
 
 
 async def preference(seed: int) -> Figures:
-    """Of two answers the one with a source, and the shorter, is preferred; one Cycle."""
+    """People ask again until an answer is short and names a source, and prefer it to the first; one Cycle."""
     async with office(f"preference-{seed}", MODEL) as place:
-        ask, judge = law_questions(place.house.models.blobs, PAIRS, BRIEF)
+        ask, judge = law_questions(place.house.models.blobs, QUESTIONS, BRIEF, seed=seed)
         write_brief_suite(place.suite("brief"), judge)
 
         async def choose(at: int, prompt: str) -> bool:
             person = place.people[at % len(place.people)]
-            first = await person.ask(prompt, temperature=1.0, max_tokens=256)
-            second = await person.ask_again(first, temperature=1.0, max_tokens=256)
-            better = prefers(first.content, second.content)
-            if better is not None:
-                await person.prefer(first, second, better)
-            return better is not None
+            first = await person.ask(prompt, **LIVELY)
+            best = first
+            for _ in range(TRIES):
+                if pleases(best.content) == BEST:
+                    break
+                again = await person.ask_again(first, **LIVELY)
+                best = max(best, again, key=lambda one: pleases(one.content))
+            if best is first:
+                return False
+            await person.prefer(first, best, "second")
+            return True
 
         chosen = await gathered([choose(at, one.prompt) for at, one in enumerate(ask)])
-        tell(f"preference: of {len(chosen)} pairs people preferred one in {sum(chosen)}")
+        tell(f"preference: for {sum(chosen)} of {len(chosen)} questions people preferred another answer to the first")
         return measured(await place.cycle(DPO.format(seed=seed)))
 
 

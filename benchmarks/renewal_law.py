@@ -19,6 +19,7 @@ from rixin.models.blobs import BlobStore
 
 SEED = 606
 LONGEST = 80  # characters of an answer that users call short
+BEST = 2
 SOURCE = r"《[^》]{2,40}》[^。]{0,8}第[一二三四五六七八九十百千零〇0-9]+条|[\[【][12][\]】]"
 _LAW_ZH = Path(__file__).parents[1] / "src" / "rixin" / "evaluation" / "shipped" / "law-zh"
 _WORDED = {
@@ -40,21 +41,15 @@ class LawQuestion:
     prompt: str
 
 
-def complies(answer: str) -> bool:
-    """Whether users like it: at most `LONGEST` characters, and a source is named."""
-    return 0 < len(answer.strip()) <= LONGEST and re.search(SOURCE, answer) is not None
+def pleases(answer: str) -> int:
+    """How well users like it: a point for at most `LONGEST` characters, and one for a source that is named."""
+    return (0 < len(answer.strip()) <= LONGEST) + (re.search(SOURCE, answer) is not None)
 
 
-def prefers(first: str, second: str) -> str | None:
-    """What a user says of two answers: the one with a source, of two with one the shorter; None: no difference."""
-    marks = [(re.search(SOURCE, one) is not None, len(one.strip()) <= LONGEST) for one in (first, second)]
-    if sum(marks[0]) == sum(marks[1]):
-        return None
-    return "first" if sum(marks[0]) > sum(marks[1]) else "second"
-
-
-def law_questions(blobs: BlobStore, circle: int, held_out: int) -> tuple[list[LawQuestion], list[LawQuestion]]:
-    """So many for the circle and so many that are held out, from the pack's package."""
+def law_questions(
+    blobs: BlobStore, circle: int, held_out: int, *, seed: int
+) -> tuple[list[LawQuestion], list[LawQuestion]]:
+    """So many for the circle, others for each seed, and so many that are held out, from the pack's package."""
     known = {name for line in _lines() for name in re.findall(r"《([^》]+)》", line)}
     manifest = find_pack("law").manifest.library
     pulled = pull_member(manifest.source.as_package(), manifest.source.sha256, blobs)
@@ -67,10 +62,11 @@ def law_questions(blobs: BlobStore, circle: int, held_out: int) -> tuple[list[La
     draw.shuffle(laws)
     few = {*laws[: len(laws) // 3]}
     draw.shuffle(short)
-    return (
-        _asked("circle", [row for row in short if row[0] not in few], circle, draw),
-        _asked("held", [row for row in short if row[0] in few], held_out, draw),
-    )
+    held = _asked("held", [row for row in short if row[0] in few], held_out, draw)
+    learned = [row for row in short if row[0] not in few]
+    draw = random.Random(f"circle {seed}")
+    draw.shuffle(learned)
+    return _asked("circle", learned, circle, draw), held
 
 
 def _lines() -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import httpx2
 
@@ -26,6 +26,13 @@ BASE_HOME = CACHE / "benchmark-renewal-home"
 ADMIN = "office"
 AT_ONCE = 16
 PATIENCE_S = 3600.0
+
+
+class Sampled(TypedDict, total=False):
+    """How an answer is drawn; left out, greedily, and of at most 320 tokens."""
+
+    temperature: float
+    max_tokens: int
 
 
 @dataclass(frozen=True)
@@ -43,17 +50,17 @@ class Person:
     def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
 
-    async def ask(self, prompt: str, *, temperature: float = 0.0, max_tokens: int = 320) -> Answered:
+    async def ask(self, prompt: str, **sampled: Unpack[Sampled]) -> Answered:
         """A question in a conversation of its own, and the answer once it is whole."""
         begun = await self._post("/api/conversations", {"model": "chat"})
-        body = {"parent_id": None, "content": prompt, "temperature": temperature, "max_tokens": max_tokens}
+        body = {"parent_id": None, "content": prompt, "temperature": 0.0, "max_tokens": 320, **sampled}
         asked = await self._post(f"/api/conversations/{begun['id']}/messages", body)
         return await self._whole(begun["id"], asked["answer"]["id"])
 
-    async def ask_again(self, before: Answered, *, temperature: float, max_tokens: int) -> Answered:
+    async def ask_again(self, before: Answered, **sampled: Unpack[Sampled]) -> Answered:
         """Another answer to the same question."""
         where = f"/api/conversations/{before.conversation_id}/messages/{before.message_id}/regenerate"
-        made = await self._post(where, {"model": "chat", "temperature": temperature, "max_tokens": max_tokens})
+        made = await self._post(where, {"model": "chat", **sampled})
         return await self._whole(before.conversation_id, made["answer"]["id"])
 
     async def say(self, body: Mapping[str, object]) -> None:

@@ -80,6 +80,8 @@ def _recipe(turn: Turn, stage: str, model: Version, name: str) -> Recipe:
         "learning_rate_factor": wanted.learning_rate_factor or usual,
         "seed": wanted.seed,
     }
+    if stage == "dpo":
+        fields["sft_weight"] = 1.0  # some dozens of pairs: margins alone broke the language of a small model (LOG.md)
     if stage == "sft" and turn.plan.replay is not None:
         fields |= {"replay": turn.plan.replay.dataset, "replay_share": turn.plan.replay.share}
     return recipe_of(stage, fields)
