@@ -13,10 +13,11 @@ import msgspec
 from rixin.errors import StoreUnavailable
 from rixin.knowledge.centring import Centres, asked, centred, restored
 from rixin.knowledge.documents import Document
+from rixin.knowledge.indexing import APPROXIMATE_FROM
 from rixin.knowledge.lance import IDS_AT_ONCE, delete, has_old, keep_tags, names, one_of
 from rixin.knowledge.matrix import Matrices
 from rixin.knowledge.rows import chunk_schema, condition, document_schema, unpacked
-from rixin.knowledge.writing import APPROXIMATE_FROM, Writing, tagged
+from rixin.knowledge.writing import Writing, tagged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 DOCUMENTS = "documents"
 KEPT_OPEN = 4
+# Of a large table: so many of the parts of about 8,000 rows that its vectors' index has are looked through, and so many
+# times more rows than asked for are then compared by their whole vectors.
+PARTS, REFINED = 64, 2
 STILL_OPEN = timedelta(hours=1)  # who opens a document is done by then
 _SHOWN = ["chunk_id", "document_id", "title", "heading_path", "text", "metadata", "page", "start", "stop"]
 
@@ -102,7 +106,9 @@ class Index:
             best = await asyncio.to_thread(matrix.nearest, vector, wanted, depth)
             found = tuple(Candidate(*one) for one in best)
         else:
-            query = table.query().nearest_to(vector).distance_type("dot").nprobes(32).refine_factor(4)
+            # More parts than that only where a filter leaves too few rows in them.
+            query = table.query().nearest_to(vector).distance_type("dot").nprobes(PARTS).maximum_nprobes(0)
+            query = query.refine_factor(REFINED)
             far = await _found(query, wanted, "_distance", depth)
             found = tuple(Candidate(one.chunk_id, 1 - one.score, one.row) for one in far)
         first: dict[str, Candidate] = {}

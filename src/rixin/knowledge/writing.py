@@ -8,25 +8,19 @@ from typing import TYPE_CHECKING
 from rixin.knowledge.centring import Centres, centred, restored, vector_column
 from rixin.knowledge.chunking import unlabelled
 from rixin.knowledge.documents import Document
-from rixin.knowledge.lance import delete, has_old, names, one_of, tidy, values
+from rixin.knowledge.indexing import index_rows
+from rixin.knowledge.lance import delete, names, one_of, values
 from rixin.knowledge.ranking import clause
 from rixin.knowledge.rows import Entry, document_schema, table_of, unpacked
 
 if TYPE_CHECKING:
     from lancedb import AsyncConnection, AsyncTable
 
-APPROXIMATE_FROM = 100_000  # rows; below it every vector is compared
 # How far the middle of all vectors may move before they are all taken from the new one, of its length.
 DRIFT = 0.05
 BATCH_ROWS = 8192
 CLAUSES = 128  # so many tell where questions lie
 LEAST_TO_CENTRE = 200  # chunks; the middle of a few is too much of each of them
-# Of new rows among all: from here on the full-text index is made anew, which is quicker and forgets deleted rows.
-REBUILD_SHARE = 0.1
-# Of new rows, and of pieces of a table: up to here they are searched as they are. To tidy up after each changed
-# document took 12 s and 114 MB in a Library of 8,400 chunks; this takes 0.5 s.
-TIDY_SHARE, TIDY_ROWS = 0.02, 2000
-TIDY_PIECES = 64
 Ask = Callable[[Sequence[str]], Awaitable[bytes]]
 
 
@@ -84,31 +78,8 @@ class Writing:
 
     async def finish(self, tag: str, ask: Ask) -> State:
         """Index what was written, and keep this state under `tag`. `ask` makes vectors of questions."""
-        from lancedb.index import FTS, IvfPq
-
         await self._recentre(ask)
-        rows = await self._chunks.count_rows()
-        columns = {index.columns[0]: index.name for index in await self._chunks.list_indices()}
-        if rows:
-            stats = await self._chunks.index_stats(columns["terms"]) if "terms" in columns else None
-            new = stats.num_unindexed_rows if stats is not None else rows
-            # It comes as plain dictionaries, whatever its type says.
-            pieces = (await self._chunks.stats())["fragment_stats"]["num_fragments"]  # type: ignore[index]
-            if stats is None or new > rows * REBUILD_SHARE:
-                words = FTS(
-                    base_tokenizer="whitespace",
-                    lower_case=False,
-                    stem=False,
-                    remove_stop_words=False,
-                    ascii_folding=False,
-                    max_token_length=None,
-                )
-                await self._chunks.create_index("terms", config=words, replace=True)
-            if rows >= APPROXIMATE_FROM and "vector" not in columns:
-                await self._chunks.create_index("vector", config=IvfPq(distance_type="dot"))
-            much = new > min(rows * TIDY_SHARE, TIDY_ROWS) or pieces > TIDY_PIECES
-            if much or await has_old(self._chunks):
-                await tidy(self._chunks)
+        await index_rows(self._chunks)
         version = await self._chunks.version()
         await tagged(self._chunks, tag, version)
         return State(self._chunks.name, version, await self._chunks.count_rows("first = true"), self._centres)
