@@ -139,6 +139,7 @@ def test_who_may_not_read_a_library_is_told_what_is_told_of_one_that_is_not_ther
 def test_a_reader_reads_and_changes_nothing(rules: str, bob: httpx2.Client, house: Served) -> None:
     shown = bob.get(f"/api/libraries/{rules}").json()
     assert (shown["may_change"], shown["readers"]) == (False, [])
+    assert (shown["tuning"], shown["reranker"]) == (None, None)
     document = bob.get(f"/api/libraries/{rules}/documents").json()["data"][0]["id"]
     assert upload(bob, rules, "mine.md", "# Mine").status_code == 403
     for method, path in (("PATCH", ""), ("DELETE", ""), ("DELETE", f"/documents/{document}")):

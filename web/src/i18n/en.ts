@@ -159,6 +159,10 @@ export const en = {
     waiting: (count: number) => `${count} being read`,
     failedCount: (count: number) => `${count} not readable`,
     readAt: (when: string) => `last read ${when}`,
+    tuned: (count: number, text: string) => `tuned by ${count === 1 ? "one question" : `${text} questions`}`,
+    tuning: (count: string, before: string, after: string) =>
+      `Of ${count} other questions ${after} find a right passage among the first five, ${before} before it was tuned.`,
+    reranked: (model: string) => `first hits put in order by ${model}`,
     restricted: "Chosen people",
     all: "All Libraries",
     gone: "This Library does not exist, or you may not read it.",

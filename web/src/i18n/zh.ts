@@ -156,6 +156,10 @@ export const zh: Texts = {
     waiting: (count) => `${count} 篇正在读取`,
     failedCount: (count) => `${count} 篇无法读取`,
     readAt: (when) => `上次读取：${when}`,
+    tuned: (_, text) => `已用 ${text} 个问题调优`,
+    tuning: (count, before, after) =>
+      `另外 ${count} 个问题中，前五条里有正确段落的占 ${after}，调优前为 ${before}。`,
+    reranked: (model) => `前列结果由 ${model} 重新排序`,
     restricted: "指定成员",
     all: "全部资料库",
     gone: "这个资料库不存在，或者你没有阅读权限。",

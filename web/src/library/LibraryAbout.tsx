@@ -10,6 +10,10 @@ export function LibraryAbout({ library }: { library: Library }) {
     texts.library.documents(library.documents, number(library.documents)),
     texts.library.chunks(library.chunks, number(library.chunks)),
     ...(library.read_at === null ? [] : [texts.library.readAt(date(library.read_at))]),
+    ...(library.tuning === null
+      ? []
+      : [texts.library.tuned(library.tuning.learned_from, number(library.tuning.learned_from))]),
+    ...(library.reranker === null ? [] : [texts.library.reranked(library.reranker)]),
   ];
   return (
     <span className={styles.about}>

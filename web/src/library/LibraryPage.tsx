@@ -15,6 +15,7 @@ import { DocumentList } from "./DocumentList";
 import styles from "./Library.module.css";
 import { LibraryAbout } from "./LibraryAbout";
 import { LibraryForm } from "./LibraryForm";
+import { LibraryTuned } from "./LibraryTuned";
 import { Search } from "./Search";
 import { Uploads } from "./Uploads";
 
@@ -60,6 +61,7 @@ export default function LibraryPage({ name }: { name: string }) {
                 description={library.problem}
               />
             )}
+            <LibraryTuned library={library} />
             <Search library={name} />
             {library.may_change && <Uploads library={name} />}
             <DocumentList library={library} />

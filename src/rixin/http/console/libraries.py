@@ -12,6 +12,7 @@ from rixin.http.console.library_wire import (
     LibraryChanges,
     LibraryInfo,
     LibraryList,
+    LibraryTuning,
     NewLibraryBody,
     SearchHit,
     SearchResult,
@@ -20,7 +21,7 @@ from rixin.http.console.reading import ATTACHMENTS, Reading
 from rixin.http.describe import describe
 from rixin.http.identity import Visitor, administrator, visitor, workspace
 from rixin.http.reply import json_answer
-from rixin.knowledge import Hit, Library, Reader
+from rixin.knowledge import Hit, Lesson, Library, Reader
 from rixin.workspace import Workspace
 
 router = APIRouter(tags=["libraries"])
@@ -170,8 +171,23 @@ def _info(house: Workspace, background: Reading, library: Library, reader: Reade
         everyone=library.visibility == "everyone",
         readers=list(house.libraries.readers(library.name, actor=reader)) if changes else [],
         may_change=changes,
+        tuning=_tuning(library.lesson),
+        reranker=library.reranker,
         created_at=library.created_at,
         read_at=library.ingested_at,
+    )
+
+
+def _tuning(lesson: Lesson | None) -> LibraryTuning | None:
+    if lesson is None:
+        return None
+    return LibraryTuning(
+        learned_from=lesson.learned_from,
+        held_out=lesson.held_out,
+        mrr_before=lesson.mrr_before,
+        mrr_after=lesson.mrr_after,
+        hit5_before=lesson.hit5_before,
+        hit5_after=lesson.hit5_after,
     )
 
 

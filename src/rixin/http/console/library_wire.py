@@ -13,11 +13,26 @@ Title = Annotated[str, Meta(max_length=200)]
 DocumentState = Literal["waiting", "reading", "read", "failed"]
 
 
+class LibraryTuning(Struct, frozen=True, kw_only=True):
+    """How its search was tuned: learned from so many questions, and measured by `held_out` others.
+
+    MRR@10 of those, and the share of them that has a right place among the first five, before and after.
+    """
+
+    learned_from: int
+    held_out: int
+    mrr_before: float
+    mrr_after: float
+    hit5_before: float
+    hit5_after: float
+
+
 class LibraryInfo(Struct, frozen=True, kw_only=True):
     """A Library that one may read. `chunks` are the pieces that a search finds; `readers` are user ids.
 
     `waiting` uploads are still to be read, `failed` ones could not be; `problem` says why nothing is read at present.
-    `may_change` is whether this person may; those who may not are not told who else reads it.
+    `may_change` is whether this person may; those who may not are not told who else reads it. `tuning` is null where
+    its search was not tuned, `reranker` where no model puts the first hits in order.
     """
 
     name: str
@@ -30,6 +45,8 @@ class LibraryInfo(Struct, frozen=True, kw_only=True):
     everyone: bool
     readers: list[str]
     may_change: bool
+    tuning: LibraryTuning | None
+    reranker: str | None
     created_at: datetime
     read_at: datetime | None
 
