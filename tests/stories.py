@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from rixin.renewal.cycle import Cycle, CycleStep, Made, Words
+from rixin.renewal.occasion import occasion
 from rixin.renewal.plan import RenewalPlan
 from rixin.renewal.standing import Arm, Standing
 from rixin.renewal.steps.values import STEPS
@@ -60,7 +61,7 @@ def cycle(**changes: object) -> Cycle:
     made = Cycle(
         id="cyc_0199e1a2b3c4d5e6",
         alias="chat",
-        why="100 new items of feedback",
+        why="every 100 items",
         plan=RenewalPlan(),
         status="finished",
         step="promote",
@@ -98,6 +99,7 @@ def story(**changes: object) -> Story:
         id=of.id,
         alias=of.alias,
         why=of.why,
+        why_zh=occasion(of.why).zh,
         status="finished",
         step="promote",
         outcome="promoted",

@@ -20,10 +20,10 @@ from tiny_runs import make_tiny_home, wait_until
 OPEN = "We open at nine."
 
 
-def make_cycle_home(home: Path, scratch: Path) -> None:
+def make_cycle_home(home: Path, scratch: Path, **settings: object) -> None:
     """A RIXIN_HOME whose `chat` is the model `tiny`, with people who agreed to be learned from."""
-    make_tiny_home(home, scratch)
-    with Workspace(Settings.model_validate({"home": home})) as workspace:
+    make_tiny_home(home, scratch, **settings)
+    with Workspace(Settings.model_validate({"home": home, **settings})) as workspace:
         workspace.models.set_alias("chat", "tiny")
         for name in ("ann", "ben", "cho"):
             add_person(workspace, name)
@@ -56,6 +56,11 @@ def like(
 ) -> None:
     """People ask so many different questions, and like every answer."""
     _say(workspace, count, first, people, answer=answer, rating=1, reasons=["correct"], correction=None)
+
+
+def dislike(workspace: Workspace, count: int, *, first: int = 0, people: Collection[str] = ("ann", "ben")) -> None:
+    """People ask so many different questions, like no answer, and correct none."""
+    _say(workspace, count, first, people, answer="no", rating=-1, reasons=["wrong"], correction=None)
 
 
 def _say(

@@ -16,12 +16,12 @@ from rixin.workspace import Workspace
 T = TypeVar("T")
 
 
-def make_tiny_home(home: Path, scratch: Path) -> None:
+def make_tiny_home(home: Path, scratch: Path, **settings: object) -> None:
     """A RIXIN_HOME with the model `tiny` (two layers, hidden 64, random weights)."""
     from tiny_trained import write_trained  # transformers: seconds, which a process that only runs Cycles is spared
 
     write_trained(scratch / "tiny")
-    with Workspace(Settings.model_validate({"home": home})) as workspace:
+    with Workspace(Settings.model_validate({"home": home, **settings})) as workspace:
         install(workspace.models, f"file:{scratch / 'tiny'}", name="tiny")
 
 

@@ -71,7 +71,7 @@ class Workspace:
             self.canaries,
             self.annotations,
         )
-        self.datasets.on_withdrawal.append(self.cycles.forget_held_out)
+        self.datasets.on_withdrawal += [self.cycles.forget_held_out, self.cycles.forget_copies]
         self.stories = Stories(self.database, settings, self.models, self.evaluations, self.canaries, self.feedback)
         self._tools: Toolbox | None = None
         self._tools_lock = threading.Lock()

@@ -18,6 +18,7 @@ from rixin.errors import Conflict, InvalidRequest, NotFound
 from rixin.gateway import Principal
 from rixin.models import NewModel, NewVersion, Registry, goes_to_canary
 from rixin.renewal import Agreement, Canaries, Canary, CanaryRules, FeedbackService, Said, Standing, Withdrawing
+from rixin.renewal.standing import PAUSED
 from rixin.settings import Settings
 from rixin.store import Database, UserRow, now
 
@@ -131,6 +132,34 @@ def test_equal_versions_end_as_the_rules_say(house: House) -> None:
     assert house.registry.resolve("chat").id == A
     lenient = house.canaries.start("chat", B, share=0.5, rules=CanaryRules(margin=0.5))
     assert house.until_decided(lenient, liked=lambda _: 0.7).decision == "promote"
+
+
+def test_a_paused_canary_answers_nobody_and_neither_learns_nor_ages(house: House) -> None:
+    canary = house.canaries.start("chat", B, share=0.5, rules=CanaryRules(longest_hours=2))
+    house.use(30, lambda _: 0.7)
+    before = house.canaries.look(canary.id)
+    house.canaries.pause(canary.id)
+    house.canaries.pause(canary.id)  # once more is no change
+    begun = now()
+    assert house.canaries.get(canary.id).paused
+    assert {house.registry.resolve("chat", conversation=f"c{at}").id for at in range(50)} == {A}
+    house.use(30, lambda _: 0.0)
+    later = house.canaries.decide(canary.id, at=now() + timedelta(hours=3))
+    assert (later.decision, later.said) == ("wait", PAUSED)
+    assert (later.a.answers, later.b.answers) == (before.a.answers, before.b.answers)
+    house.canaries.resume(canary.id)
+    house.canaries.resume(canary.id)
+    assert {house.registry.resolve("chat", conversation=f"c{at}").id for at in range(50)} == {A, B}
+    over = canary.started_at + timedelta(hours=2)
+    assert house.canaries.look(canary.id, at=over).decision == "wait"  # it was paused for a moment of these two hours
+    assert house.canaries.look(canary.id, at=over + (now() - begun)).decision == "keep"
+    house.canaries.pause(canary.id)
+    house.canaries.roll_back(canary.id, "enough")
+    house.canaries.resume(canary.id)
+    alias = house.registry.alias("chat")
+    assert alias is not None
+    assert (alias.version_id, alias.canary_version_id, alias.canary_share) == (A, None, 0.0)
+    assert not house.canaries.get(canary.id).paused
 
 
 def test_few_voices_promote_nothing_however_good(house: House) -> None:

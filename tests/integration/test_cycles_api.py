@@ -44,6 +44,7 @@ def test_a_cycle_that_is_begun_is_executed_by_the_server_and_told_as_a_story(adm
     begun = admin.post("/api/cycles", json={})
     assert begun.status_code == 201, begun.text
     assert begun.json()["why"].startswith("asked for by ")
+    assert begun.json()["why_zh"] == f"由 {begun.json()['why'].removeprefix('asked for by ')} 发起"
     cycle = str(begun.json()["id"])
     done = ended(admin, cycle, "finished")
     assert done["outcome"] == "nothing"
@@ -98,6 +99,6 @@ def test_a_plan_that_is_due_begins_by_itself(house: Served, admin: httpx2.Client
         return next((one for one in admin.get("/api/cycles").json()["data"] if one["id"] not in before), None)
 
     cycle = wait_until(begun)
-    assert cycle["why"] == "every 30 items"
+    assert (cycle["why"], cycle["why_zh"]) == ("every 30 items", "每 30 条新反馈一次")
     assert ended(admin, str(cycle["id"]), "finished")["outcome"] == "nothing"
     (home / "renewal.toml").write_text("guards = []\n")

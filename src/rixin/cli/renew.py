@@ -14,7 +14,7 @@ from rich.console import Console
 
 from rixin.cli.follow import duration
 from rixin.cli.tables import print_json, print_table
-from rixin.renewal import STEPS, Cycle, RenewalPlan, StepName, write_story
+from rixin.renewal import STEPS, Cycle, RenewalPlan, StepName, occasion, write_story
 from rixin.workspace import Workspace, open_workspace
 
 POLL_S = 0.5
@@ -133,7 +133,7 @@ def story(cycle: str, *, language: Literal["zh", "en"] = "zh", to: Path | None =
 
 @app.command
 def pause(cycle: str) -> None:
-    """Have a cycle wait, with its training.
+    """Have a cycle wait, with its training and its canary.
 
     Parameters
     ----------
@@ -257,10 +257,12 @@ def _tell(cycle: Cycle) -> None:
 
 def facts_of(cycle: Cycle) -> dict[str, object]:
     """All that is known of it, for programs."""
+    why = occasion(cycle.why)
     return {
         "id": cycle.id,
         "alias": cycle.alias,
-        "why": cycle.why,
+        "why": why.en,
+        "why_zh": why.zh,
         "status": cycle.status,
         "step": cycle.step,
         "outcome": cycle.outcome,

@@ -89,6 +89,9 @@ class Executor:
                     except RixinError as error:
                         log.warning("The %s can't be looked after: %s", work.kind.name, error)
                         self._ending.wait(LOCK_EVERY_S)
+                    except Exception:  # DBOS's own, of a full disk say: it must not end all executing
+                        log.exception("The %s can't be looked after", work.kind.name)
+                        self._ending.wait(LOCK_EVERY_S)
         except Exception:
             log.exception("The executor of jobs failed")
         finally:

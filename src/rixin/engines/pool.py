@@ -112,6 +112,12 @@ class EnginePool(Generic[V]):
         async with self._room:
             self._room.notify_all()
 
+    async def release(self, version_id: str) -> None:
+        """Close the Version's engine if nobody uses it just now."""
+        slot = self._slots.get(version_id)
+        if slot is not None and slot.users == 0:
+            await self.unload(version_id)
+
     async def close(self) -> None:
         self._closed = True
         slots, self._slots = list(self._slots.values()), {}

@@ -156,11 +156,15 @@ class Evaluations:
             return self._enter(made)
 
     def forget_samples(self, suite: str, items: Collection[str]) -> None:
-        """Take these items' texts out of every Report on the suite; its scores stay, each was of all items then."""
+        """Take these items' texts out of every Report on the suite; its scores stay, each was of all items then.
+
+        What was kept to go on with such a Report goes too: nobody goes on with one that is finished.
+        """
         for report in self.reports(suite=suite):
             path = self.folder(report.id) / SAMPLES_FILE
             kept = [one for one in read_samples(path.parent) if one.item not in items]
             _write_whole(path, b"".join(msgspec.json.encode(one) + b"\n" for one in kept))
+            (path.parent / ANSWERS_FILE).unlink(missing_ok=True)
 
     def questions(self, suite: Suite, report: Reporter) -> dict[str, str]:
         """What each item that is answered in words asks, by `task/item`, without any model's chat template."""

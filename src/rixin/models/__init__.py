@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from rixin.models.aliases import Alias, AliasMove, CanaryOutcome, goes_to_canary
+from rixin.models.aliases import Alias, AliasMove, CanaryOutcome, goes_to_canary, hold_canary
 from rixin.models.archives import Archive, read_members
 from rixin.models.blobs import BlobStore, full_disk_named, mismatch
 from rixin.models.builtin import EMBEDDER_ALIAS, ensure_embedder
@@ -69,6 +69,7 @@ __all__ = [
     "forget_held",
     "full_disk_named",
     "goes_to_canary",
+    "hold_canary",
     "install",
     "learners",
     "mark_learners",

@@ -110,6 +110,13 @@ def begin_canary(
     return canary.id
 
 
+def hold_canary(session: Session, alias: str, share: float) -> None:
+    """Let the alias's canary answer this share for now: 0 is no conversation at all. Raises ModelNotFound."""
+    row = found_alias(session, alias)
+    row.canary_share, row.updated_at = share, now()
+    session.flush()
+
+
 def end_canary(session: Session, row: AliasRow, outcome: CanaryOutcome, reason: str) -> None:
     """Every conversation is the alias's own version's again; nothing happens where there is no canary."""
     canary = live_canary(session, row.name)

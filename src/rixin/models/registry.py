@@ -72,7 +72,7 @@ class Registry:
             wanted = alias.version_id if alias else name
             condition = or_(VersionRow.id == wanted, VersionRow.model_name == wanted)
             meant = self._version(*self._found(session, name, condition))
-            if alias is None or conversation is None or alias.canary_version_id is None:
+            if alias is None or conversation is None or not alias.canary_share:  # none, or one that is paused
                 return Routed(meant)
             canary = live_canary(session, name)
             if canary is None or not goes_to_canary(canary.id, canary.share, conversation):

@@ -6,6 +6,7 @@ from rixin.renewal.completions import Completions, StoredCompletion, StoredReque
 from rixin.renewal.cycle import Cycle, CycleStep
 from rixin.renewal.cycles import Cycles
 from rixin.renewal.feedback import FeedbackService, Said
+from rixin.renewal.occasion import asked_for_by, occasion
 from rixin.renewal.opinions import (
     Choice,
     Feedback,
@@ -55,6 +56,8 @@ __all__ = [
     "VersionFeedback",
     "Withdrawing",
     "Withdrawn",
+    "asked_for_by",
+    "occasion",
     "plan_of",
     "read_plan",
     "render_story",

@@ -10,17 +10,19 @@ from typing import cast
 import msgspec
 from msgspec import Struct
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from rixin.errors import InvalidRequest, NotFound
-from rixin.models import CanaryOutcome, Registry
+from rixin.models import CanaryOutcome, Registry, hold_canary
 from rixin.renewal.live import live_signals
-from rixin.renewal.standing import CanaryRules, Signals, Standing, read_rules
+from rixin.renewal.standing import PAUSED, PAUSED_ZH, CanaryRules, Pause, Signals, Standing, read_rules
 from rixin.store import CanaryRow, Database, now
 
 SHARE = 0.1
 # So many questions one after the other that its engine can't answer: nobody needs statistics for that.
 FAILURES_IN_A_ROW = 3
 KEPT_FAILURES = 1000
+REPEATED = "its cycle is done again"
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ log = logging.getLogger(__name__)
 class Canary(Struct, frozen=True, kw_only=True):
     """A second Version beside an alias's own (`baseline_id`). `outcome` is None while it goes on.
 
-    `standing` is that of the last look; None before the first.
+    `standing` is that of the last look; None before the first. `paused`: it answers nobody for now.
     """
 
     id: str
@@ -42,6 +44,7 @@ class Canary(Struct, frozen=True, kw_only=True):
     reason: str | None
     reason_zh: str | None
     standing: Standing | None
+    paused: bool
     started_at: datetime
     ended_at: datetime | None
 
@@ -74,14 +77,20 @@ class Canaries:
                 "What searches can't be tried on a share of the questions: two versions' vectors do not mix.",
                 param="version",
             )
-        if self._registry.settings.max_engines < 2 and all(one.folder is not None for one in found):
-            raise InvalidRequest(
-                "A canary needs two models loaded at once, and this machine is set to keep one.",
-                fix="Set RIXIN_MAX_ENGINES to 2 if the memory allows it, or move the alias without a canary.",
-            )
+        if all(one.folder is not None for one in found):
+            self.require_room()
         document = cast("dict[str, object]", msgspec.to_builtins(rules or CanaryRules()))
         made = self._registry.set_canary(alias, found[1].id, share=share, rules=document, cycle_id=cycle_id)
         return self.get(made)
+
+    def require_room(self) -> None:
+        """Raises InvalidRequest where this machine is set to keep one model loaded."""
+        if self._registry.settings.max_engines < 2:
+            raise InvalidRequest(
+                "A canary needs two models loaded at once, and this machine is set to keep one.",
+                fix="Set RIXIN_MAX_ENGINES to 2 if the memory allows it, or do without a canary.",
+                param="canary",
+            )
 
     def get(self, canary_id: str) -> Canary:
         """Raises NotFound."""
@@ -113,15 +122,19 @@ class Canaries:
             if row.outcome is not None and kept.standing is not None:
                 return kept.standing
             a, b = live_signals(session, row, kept)
-        return judge(
+        at = at or now()
+        standing = judge(
             a,
             b,
             read_rules(row.rules),
             share=row.share,
             stepped_in=len(kept.stepped_in),
-            started_at=row.started_at,
-            at=at or now(),
+            started_at=row.started_at + kept.paused_for(at),
+            at=at,
         )
+        if kept.paused:
+            return msgspec.structs.replace(standing, decision="wait", said=PAUSED, said_zh=PAUSED_ZH)
+        return standing
 
     def decide(self, canary_id: str, *, at: datetime | None = None) -> Standing:
         """Look, keep what was seen, and do what follows from it. Killed in between, the next look finds the same."""
@@ -148,6 +161,35 @@ class Canaries:
     def roll_back(self, canary_id: str, reason: str = "rolled back by hand") -> bool:
         """End it: every conversation is the old version's again; False where it had ended before."""
         return self._registry.end_canary(canary_id, "rolled_back", reason)
+
+    def pause(self, canary_id: str) -> None:
+        """Until `resume` every conversation is the old version's, nothing is decided, and no time passes for it.
+
+        Nothing happens where it has ended.
+        """
+        with self._database.write() as session:
+            row, kept = self._going_on(session, canary_id)
+            if row is not None and not kept.paused:
+                hold_canary(session, row.alias, 0.0)
+                pauses = (*kept.pauses, Pause(now()))
+                row.signals = msgspec.to_builtins(msgspec.structs.replace(kept, pauses=pauses))
+
+    def resume(self, canary_id: str) -> None:
+        """Each conversation is again the version's that it was drawn for. Nothing happens where it was not paused."""
+        with self._database.write() as session:
+            row, kept = self._going_on(session, canary_id)
+            if row is not None and kept.paused:
+                hold_canary(session, row.alias, row.share)
+                pauses = (*kept.pauses[:-1], msgspec.structs.replace(kept.pauses[-1], until=now()))
+                row.signals = msgspec.to_builtins(msgspec.structs.replace(kept, pauses=pauses))
+
+    def _going_on(self, session: Session, canary_id: str) -> tuple[CanaryRow | None, Signals]:
+        """The row, to be changed with its alias; None where it has ended."""
+        self._database.exclusively(session, "models")
+        row = session.get(CanaryRow, canary_id, with_for_update=True)
+        if row is None or row.outcome is not None:
+            return None, Signals()
+        return row, _signals(row.signals)
 
     def answered(self, canary_id: str) -> None:
         """Its engine has begun an answer."""
@@ -200,6 +242,7 @@ def _canary(row: CanaryRow) -> Canary:
         reason=row.reason,
         reason_zh=kept.reason_zh or row.reason if ended else None,
         standing=kept.standing,
+        paused=kept.paused and not ended,
         started_at=row.started_at,
         ended_at=row.ended_at,
     )

@@ -1,5 +1,6 @@
 """Cycles of a Workspace: begin one, see it, pause, resume, cancel and repeat it."""
 
+import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,15 +16,16 @@ from rixin.engines import EnginePool
 from rixin.errors import Conflict, InvalidRequest, RixinError
 from rixin.evaluation import Evaluations, require_lm_eval
 from rixin.models import Registry, Version
-from rixin.renewal.canary import Canaries
-from rixin.renewal.cycle import Cycle, CycleTable, Status
-from rixin.renewal.halting import halt_runs, take_back
-from rixin.renewal.held_out import held_clusters, held_items, suite_name, write_suite
+from rixin.renewal.canary import REPEATED, Canaries
+from rixin.renewal.cycle import Cycle, CycleTable, Status, made_of
+from rixin.renewal.halting import halt_runs, hold, take_back
+from rixin.renewal.held_out import held_clusters, held_items, suite_lock, suite_name, write_suite
 from rixin.renewal.material import cluster
+from rixin.renewal.occasion import ASKED_FOR
 from rixin.renewal.plan import RenewalPlan, read_plan
 from rixin.renewal.rewrites import Rewrites, corrected
 from rixin.renewal.schedule import Schedule
-from rixin.renewal.steps.turn import Bench, House, Learnable
+from rixin.renewal.steps.turn import CROSSFIT, Bench, House, Learnable
 from rixin.renewal.steps.values import STEPS
 from rixin.settings import Settings
 from rixin.store import CycleRow, Database, new_id, now
@@ -70,10 +72,15 @@ class Cycles:
             _check_gate(self._settings.home / plan.gate)
         if plan.replay is not None:
             self._house.datasets.resolve(plan.replay.dataset)
+        if plan.canary.share:
+            self._house.canaries.require_room()
         return base
 
-    def create(self, plan: RenewalPlan, *, why: str = "asked for") -> Cycle:
-        """Queue a Cycle. Raises what `check` raises, and Conflict where one of this alias has not ended."""
+    def create(self, plan: RenewalPlan, *, why: str = ASKED_FOR) -> Cycle:
+        """Queue a Cycle; `why` is a phrase of occasion.py.
+
+        Raises what `check` raises, and Conflict where one of this alias has not ended.
+        """
         self.check(plan)
         cycle_id = new_id("cyc")
         with self._table.database.write() as session:
@@ -85,18 +92,26 @@ class Cycles:
 
     def forget_held_out(self, _withdrawn: Collection[str] = ()) -> None:
         """Leave out of the suites of held-out feedback, and of their Reports, what may no longer be learned from."""
-        there = held_items(self._settings.home)
-        if not any(there.values()):
-            return
-        lessons = {item.id: item for item in self._house.feedback.learnable()}
-        for alias, held in there.items():
-            gone = held - lessons.keys()
+        home = self._settings.home
+        for alias in held_items(home):
+            with suite_lock(home, alias):
+                held = held_items(home).get(alias, set())
+                lessons = {item.id: item for item in self._house.feedback.learnable()} if held else {}
+                gone = held - lessons.keys()
+                if gone:
+                    written = self._house.rewrites.written(alias)
+                    left = [corrected(item, written) for name, item in lessons.items() if name in held]
+                    clusters = held_clusters(home, alias) & {cluster(item) for item in lessons.values()}
+                    write_suite(home, alias, left, clusters)
             if gone:
-                written = self._house.rewrites.written(alias)
-                left = [corrected(item, written) for name, item in lessons.items() if name in held]
-                clusters = held_clusters(self._settings.home, alias) & {cluster(item) for item in lessons.values()}
-                write_suite(self._settings.home, alias, left, clusters)
                 self._house.evaluations.forget_samples(suite_name(alias), gone)
+
+    def forget_copies(self, _withdrawn: Collection[str] = ()) -> None:
+        """Delete the corrections that a killed process copied to hold them against each other, and never came back."""
+        under_way = {cycle.id for cycle in self._table.listed(statuses=["running"])}
+        for folder in (self._settings.home / "cycles").glob(f"*/{CROSSFIT}"):
+            if folder.parent.name not in under_way:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def news(self, alias: str) -> tuple[int, datetime | None]:
         """How many items of feedback came that no Cycle of this alias has taken, and since when."""
@@ -153,10 +168,14 @@ class Cycles:
                     "The alias was moved already.", fix="Repeat it from an earlier step, or begin a new one."
                 )
             self._table.require_alone(session, row.alias, but=row.id)
+            before_made = made_of(row)
             self._table.forget_from(session, row, step)
             row.status, row.outcome, row.reason, row.reason_zh, row.error = "queued", None, None, None, None
             row.finished_at, row.wanted = None, None
-            return self._table.view(session, row)
+            found = self._table.view(session, row)
+        if before_made.canary is not None and found.made.canary is None:
+            self._house.canaries.roll_back(before_made.canary, REPEATED)
+        return found
 
     def executed_elsewhere(self) -> bool:
         """Whether another process executes Cycles: a server, or a command that renews."""
@@ -211,7 +230,7 @@ class Cycles:
                 row.status, row.wanted = "paused", None
             found = self._table.view(session, row)
         if found.status == "paused":
-            halt_runs(self._house, found.made, "pause")
+            hold(self._house, found.made)
         elif found.status == "cancelled":
             halt_runs(self._house, found.made, "cancel")
             take_back(self._house, found.alias, found.made, f"{cycle} was cancelled")

@@ -17,6 +17,13 @@ def halt_runs(house: House, made: Made, how: Literal["pause", "cancel"]) -> None
                 continue
 
 
+def hold(house: House, made: Made) -> None:
+    """Its Runs wait, and so does its canary: nobody is asked to try what somebody wants to think about."""
+    halt_runs(house, made, "pause")
+    if made.canary is not None:
+        house.canaries.pause(made.canary)
+
+
 def take_back(house: House, alias: str, made: Made, why: str) -> None:
     """No conversation goes on with what is not to be: its canary ends, a move that was made is undone."""
     if made.canary is not None:

@@ -9,12 +9,15 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+from filelock import FileLock
 
 from rixin.errors import Conflict
 from rixin.evaluation import SUITE_FILE, Suite, read_suite
+from rixin.models import full_disk_named
 from rixin.renewal.material import better_and_worse, cluster, question
 from rixin.renewal.opinions import FeedbackItem
 
@@ -47,11 +50,20 @@ def held_clusters(home: Path, alias: str) -> frozenset[str]:
         return frozenset()
 
 
+@contextmanager
+def suite_lock(home: Path, alias: str) -> Iterator[None]:
+    """Whoever makes the suite reads within what may be asked: or what is taken back meanwhile would come back."""
+    folder = home / "suites"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / f".{suite_name(alias)}.lock"):
+        yield
+
+
 def write_suite(home: Path, alias: str, items: Sequence[FeedbackItem], held: Collection[str]) -> Suite | None:
     """Make the suite of these items, and keep which clusters are held out; None where the items ask nothing.
 
     Its data have new names, so that the old suite is whole until the new `suite.toml` takes its place. Raises Conflict
-    where somebody has made a suite of this name.
+    where somebody has made a suite of this name, and NotEnoughDisk. Call it within `suite_lock`.
     """
     folder = home / "suites" / suite_name(alias)
     if (folder / SUITE_FILE).exists() and not _ours(folder):
@@ -61,11 +73,17 @@ def write_suite(home: Path, alias: str, items: Sequence[FeedbackItem], held: Col
             fix="Give it another name.",
         )
     folder.mkdir(parents=True, exist_ok=True)
+    with full_disk_named(folder):
+        there = _replaced(folder, alias, items, held)
+    return read_suite(folder) if there else None
+
+
+def _replaced(folder: Path, alias: str, items: Sequence[FeedbackItem], held: Collection[str]) -> bool:
     _write(folder / HELD_FILE, msgspec.json.encode(sorted(held)))
     tasks = _tasks(items[-MOST_ITEMS:])
     if not tasks:
         _tidy(folder, {HELD_FILE})
-        return None
+        return False
     data = {name: msgspec.json.Encoder().encode_lines(rows) for name, rows in tasks.items()}
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in data.items()}
     text = _suite_toml(alias, tasks, hashes)
@@ -73,7 +91,7 @@ def write_suite(home: Path, alias: str, items: Sequence[FeedbackItem], held: Col
         _write(folder / _file_of(name, hashes[name]), content)
     _write(folder / SUITE_FILE, text.encode())
     _tidy(folder, {SUITE_FILE, HELD_FILE, *(_file_of(name, digest) for name, digest in hashes.items())})
-    return read_suite(folder)
+    return True
 
 
 def _tidy(folder: Path, used: Collection[str]) -> None:

@@ -72,7 +72,8 @@ def live_signals(session: Session, canary: CanaryRow, kept: Signals) -> tuple[Ar
     """Both arms since the canary began: the alias's own version, and the canary.
 
     Of the page's conversations those count whose answer was made by the version that they were drawn for: neither a
-    version chosen by hand nor one that stepped in. Feedback on answers of the API counts each by itself.
+    version chosen by hand nor one that stepped in. Feedback on answers of the API counts each by itself. What happened
+    while the canary was paused tells nothing of it.
     """
     arms = ArmSignals(canary.baseline_id), ArmSignals(canary.version_id)
     feedback = _feedback(session, canary)
@@ -80,7 +81,7 @@ def live_signals(session: Session, canary: CanaryRow, kept: Signals) -> tuple[Ar
     judged: dict[str, tuple[datetime, int, list[float]]] = {}  # by conversation
     for row in _answers(session, canary):
         which = int(row.version == canary.version_id)
-        if which != goes_to_canary(canary.id, canary.share, row.conversation_id):
+        if which != goes_to_canary(canary.id, canary.share, row.conversation_id) or kept.paused_at(row.saved_at):
             continue
         failed = row.status == "failed" or (row.status == "complete" and not row.length)
         about = feedback.pop(row.id, [])
@@ -94,8 +95,8 @@ def live_signals(session: Session, canary: CanaryRow, kept: Signals) -> tuple[Ar
             begun, _, values = judged.get(row.conversation_id, (at, which, []))
             judged[row.conversation_id] = (min(begun, at), which, [*values, value])
     for answer_id, about in feedback.items():
-        if any(row.conversation_id is not None for row in about):
-            continue  # an answer of the page that did not count above
+        if any(row.conversation_id is not None or kept.paused_at(row.created_at) for row in about):
+            continue  # an answer of the page that did not count above, or of a time in which only one version answered
         which = int(_version(about[0], answer_id) == canary.version_id)
         value = score(about, answer_id, failed=False)
         arms[which].answers += 1

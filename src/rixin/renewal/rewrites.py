@@ -9,6 +9,8 @@ from sqlalchemy import func, select
 
 from rixin.data import ChatExample, Datasets, Sourced, Turn
 from rixin.data.annotation import Annotations, Definition
+from rixin.errors import Withdrawn
+from rixin.renewal.cycle import Words
 from rixin.renewal.material import read_turns
 from rixin.renewal.opinions import FeedbackItem
 from rixin.store import AnnotationItemRow, AnnotationLabelRow, Database
@@ -31,22 +33,29 @@ class Rewrites:
         self._datasets = datasets
         self._annotations = annotations
 
-    def queue(self, alias: str, name: str, items: Sequence[FeedbackItem]) -> tuple[str | None, int]:
-        """Queue those that are in no task yet; the id of the task, and how many it has. None where there are none."""
+    def queue(self, alias: str, name: str, items: Sequence[FeedbackItem], read_at: datetime) -> tuple[str | None, int]:
+        """Queue those that were disliked, that nobody corrected, and that are in no task yet.
+
+        `read_at` is when the items were read: who refused before that, and has agreed again since, is not left out.
+        The id of the task, and how many it has; None where there are none.
+        """
         prefix = _prefix(alias)
         tasks = [task for task in self._annotations.list() if task.name.startswith(prefix)]
         there = next((task for task in tasks if task.name == prefix + name), None)
         if there is not None:
             return there.id, sum(there.counts.values())
         known = {origin for task in tasks for origin in self._origins(task.dataset_id).values()}
-        rows = [_row(item) for item in items if item.origin not in known]
+        rows = [_row(item) for item in items if _disliked(item) and item.origin not in known]
         if not rows:
             return None, 0
-        dataset = self._datasets.add_sourced(f"{alias}-rewrite", rows, source=name)
+        try:
+            dataset = self._datasets.add_sourced(f"{alias}-rewrite", rows, source=name, collected_at=read_at)
+        except Withdrawn:  # all of them, since they were read
+            return None, 0
         definition = Definition(
             name=prefix + name, kind="rewrite", instructions=INSTRUCTIONS, title=f"Answers of {alias} to rewrite"
         )
-        return self._annotations.create(definition, dataset).id, len(rows)
+        return self._annotations.create(definition, dataset).id, dataset.rows
 
     def written(self, alias: str) -> dict[str, Rewritten]:
         """What people wrote, by the origin of the feedback."""
@@ -90,6 +99,20 @@ def corrected(item: FeedbackItem, written: Mapping[str, Rewritten]) -> FeedbackI
     if one is None or item.kind != "answer" or item.correction:
         return item
     return msgspec.structs.replace(item, correction=one.text, updated_at=max(item.updated_at, one.at))
+
+
+def with_waiting(said: Words, count: int) -> Words:
+    """The same, and that so many answers wait for people."""
+    if not count:
+        return said
+    return Words(
+        f"{said.en} {count} answers that were disliked wait for people to rewrite them.",
+        f"{said.zh}{count} 条不受欢迎的回答等待人工改写。",
+    )
+
+
+def _disliked(item: FeedbackItem) -> bool:
+    return item.kind == "answer" and item.rating == -1 and not item.correction
 
 
 def _prefix(alias: str) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from rixin.errors import Conflict, RixinError
 from rixin.renewal.cycle import Cycle
+from rixin.renewal.occasion import due_every
 from rixin.renewal.plan import RenewalPlan
 from rixin.store import now
 
@@ -64,4 +65,4 @@ class Schedule:
             # Since the last one began, whatever came of it: or one that found nothing would begin again at once.
             due = self._news(begun) >= (plan.items or 1)
         if due:
-            self._create(plan, f"every {plan.every}")
+            self._create(plan, due_every(plan.every))

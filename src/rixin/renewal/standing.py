@@ -1,7 +1,7 @@
 """A canary's rules, and how its two arms stand at a look."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
@@ -67,12 +67,37 @@ class Standing(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class Pause(Struct, frozen=True):
+    """A time in which the canary answered nobody; `until` is None while it lasts."""
+
+    since: datetime
+    until: datetime | None = None
+
+
 class Signals(Struct, frozen=True, kw_only=True):
-    """What a canary's row keeps of what it saw: when the other version had to step in, and the last look."""
+    """What a canary's row keeps of what it saw: when the other version had to step in, the last look, its pauses."""
 
     stepped_in: tuple[datetime, ...] = ()
     standing: Standing | None = None
     reason_zh: str = ""
+    pauses: tuple[Pause, ...] = ()
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is paused now."""
+        return bool(self.pauses) and self.pauses[-1].until is None
+
+    def paused_at(self, at: datetime) -> bool:
+        """Whether it was paused then."""
+        return any(one.since <= at and (one.until is None or at < one.until) for one in self.pauses)
+
+    def paused_for(self, at: datetime) -> timedelta:
+        """How long it had been paused by then."""
+        return sum((min(one.until or at, at) - one.since for one in self.pauses if one.since < at), timedelta())
+
+
+PAUSED = "Paused with its cycle: the old version answers everybody, and nothing is decided."
+PAUSED_ZH = "随本轮一起暂停：所有对话由原版本回答，暂不作决定。"
 
 
 def read_rules(document: Mapping[str, object]) -> CanaryRules:

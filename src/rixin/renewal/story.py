@@ -201,6 +201,7 @@ class Story(Struct, frozen=True, kw_only=True):
     id: str
     alias: str
     why: str
+    why_zh: str
     status: Status
     step: StepName | None
     outcome: Outcome | None

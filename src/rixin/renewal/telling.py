@@ -14,7 +14,9 @@ from rixin.evaluation import Evaluations, Result
 from rixin.models import Registry
 from rixin.renewal.canary import Canaries
 from rixin.renewal.cycle import Cycle, CycleStep
+from rixin.renewal.occasion import occasion
 from rixin.renewal.opinions import PRAISE, FeedbackItem
+from rixin.renewal.standing import PAUSED, PAUSED_ZH
 from rixin.renewal.steps.turn import Learnable
 from rixin.renewal.steps.values import (
     STEPS,
@@ -81,10 +83,12 @@ class Stories:
 
     def tell(self, cycle: Cycle) -> Story:
         """The story so far; what the Cycle has not come to is None or empty."""
+        why = occasion(cycle.why)
         story = Story(
             id=cycle.id,
             alias=cycle.alias,
-            why=cycle.why,
+            why=why.en,
+            why_zh=why.zh,
             status=cycle.status,
             step=cycle.step,
             outcome=cycle.outcome,
@@ -228,8 +232,10 @@ class Stories:
         except RixinError:
             return None
         standing = found.standing
-        said = found.reason or (standing.said if standing else "")
-        said_zh = found.reason_zh or (standing.said_zh if standing else "")
+        said, said_zh = (standing.said, standing.said_zh) if standing else ("", "")
+        if found.paused:
+            said, said_zh = PAUSED, PAUSED_ZH
+        said, said_zh = found.reason or said, found.reason_zh or said_zh
         return StoryCanary(
             id=found.id,
             share=found.share,

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from rixin.compute import JobKind
 from rixin.errors import RixinError
 from rixin.renewal.cycle import Cycle, Outcome, Words, end, made_of
-from rixin.renewal.halting import halt_runs, take_back
-from rixin.renewal.steps.turn import Bench, Done, Ends, Halt, House, Turn
+from rixin.renewal.halting import halt_runs, hold, take_back
+from rixin.renewal.steps.turn import Bench, Done, Ends, Halt, House, Turn, Why
 from rixin.renewal.steps.values import STEPS
 from rixin.store import CycleRow, CycleStepRow, now
 from rixin.training import Failure
@@ -89,6 +89,7 @@ class CycleWork:
             return self._halted(turn, halt)
         except Ends as ends:
             self._leave(turn, ends.reason if ends.done is None else ends.done.said, ends.done)
+            self._let_go(turn)
             return self._ended(cycle_id, ends.outcome, ends.reason)
         except Exception as error:
             try:
@@ -145,29 +146,42 @@ class CycleWork:
         return Words(f"{steps['gate'].en} {steps['promote'].en}", f"{steps['gate'].zh}{steps['promote'].zh}")
 
     def _halted(self, turn: Turn, halt: Halt) -> bool:
-        """What follows from the reason. A Run under way is halted too, but for the end of this process: it is then
-        its own executor's."""
-        if halt.why != "shutdown":
-            halt_runs(self._house, turn.made, "pause" if halt.why == "pause" else "cancel")
-        if halt.why not in ("shutdown", "pause"):
-            take_back(self._house, turn.plan.alias, turn.made, f"{turn.cycle.id} was ended ({halt.why})")
-        with self._table.database.write() as session:
-            row = self._table.change(session, turn.cycle.id)
-            step = session.get(CycleStepRow, (turn.cycle.id, turn.step))
-            if step is not None:
-                step.seconds = turn.seconds
-            row.wanted = None
-            if halt.why == "pause":
-                row.status = "paused"
-            elif halt.why == "cancel":
-                row.status, row.finished_at = "cancelled", now()
-            elif halt.why == "shutdown":
-                row.status = "queued"
-            elif halt.why == "withdrawn":
-                self._withdrawn(session, row)
-            else:
-                end(row, "kept", _used_up(turn, halt))
-        return False
+        """What follows from the reason, or from what somebody asked for in the meantime. A Run under way is halted
+        too, but for the end of this process: it is then its own executor's."""
+        while True:
+            why = _gravest(halt.why, self._table.wanted(turn.cycle.id))
+            if why == "pause":
+                hold(self._house, turn.made)
+            elif why != "shutdown":
+                halt_runs(self._house, turn.made, "cancel")
+                take_back(self._house, turn.plan.alias, turn.made, f"{turn.cycle.id} was ended ({why})")
+            with self._table.database.write() as session:
+                row = self._table.change(session, turn.cycle.id)
+                if _gravest(halt.why, row.wanted) != why:
+                    continue
+                step = session.get(CycleStepRow, (turn.cycle.id, turn.step))
+                if step is not None:
+                    step.seconds = turn.seconds
+                if why == "pause":
+                    row.status = "paused"
+                elif why == "cancel":
+                    row.status, row.finished_at = "cancelled", now()
+                elif why == "shutdown":
+                    row.status = "queued"
+                elif why == "withdrawn":
+                    self._withdrawn(session, row)
+                else:
+                    end(row, "kept", _used_up(turn, why))
+                row.wanted = None
+            if why != "shutdown":
+                self._let_go(turn)
+            return False
+
+    def _let_go(self, turn: Turn) -> None:
+        """The candidate's engine gives its place back, unless it is what the alias means now."""
+        alias = self._house.models.alias(turn.plan.alias)
+        if turn.made.version is not None and (alias is None or alias.version_id != turn.made.version):
+            self._bench.release(turn.made.version)
 
     def _withdrawn(self, session: Session, row: CycleRow) -> None:
         """Begin again with what is left: what was learned from the old rows is not served."""
@@ -179,7 +193,7 @@ class CycleWork:
         self._table.forget_from(session, row, STEPS[0])
         spent = made.spent + sum(step.seconds for step in before)
         row.made = msgspec.to_builtins(msgspec.structs.replace(made_of(row), again=made.again + 1, spent=spent))
-        row.status = "queued"
+        row.status = "paused" if row.wanted == "pause" else "queued"
 
     def _failed(self, turn: Turn, error: Exception) -> bool:
         if not isinstance(error, RixinError):
@@ -192,6 +206,7 @@ class CycleWork:
                 step.seconds = turn.seconds
             row.status, row.wanted, row.finished_at = "failed", None, now()
             row.error = msgspec.to_builtins(Failure.of(error))
+        self._let_go(turn)
         return False
 
 
@@ -201,8 +216,17 @@ def _function(step: str) -> Callable[[Turn], Done]:
     return found
 
 
-def _used_up(turn: Turn, halt: Halt) -> Words:
-    if halt.why == "minutes":
+def _gravest(why: Why, wanted: str | None) -> Why:
+    """Of the reason for which a step halts, and of what somebody wants by now: no wish is lost over another reason."""
+    if wanted == "cancel":
+        return "cancel"
+    if why == "pause" and wanted is None:
+        return "shutdown"  # somebody wanted it to go on, before it had stopped
+    return "pause" if wanted == "pause" and why == "shutdown" else why
+
+
+def _used_up(turn: Turn, why: Why) -> Words:
+    if why == "minutes":
         return Words(
             f"Keep: the {turn.plan.minutes:g} minutes of this cycle were used up in the step {turn.step}.",
             f"保留原版本：本轮的 {turn.plan.minutes:g} 分钟在 {turn.step} 这一步用完了。",

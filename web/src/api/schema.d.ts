@@ -358,7 +358,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Have a cycle wait, with its training */
+        /** Have a cycle wait, with its training and its canary */
         post: operations["pause_cycle"];
         delete?: never;
         options?: never;
@@ -1313,10 +1313,13 @@ export interface components {
         /**
          * CanaryInfo
          * @description A version that answers a `share` of the conversations; `standing` is that of the last look, once a minute.
+         *
+         *         `paused`: with its cycle, and until that goes on it answers none.
          */
         CanaryInfo: {
             id: string;
             model: string;
+            paused: boolean;
             share: number;
             standing: components["schemas"]["Standing"] | null;
             started_at: string;
@@ -1718,6 +1721,7 @@ export interface components {
             step: ("annotate" | "canary" | "clean" | "collect" | "dataset" | "evaluate" | "export" | "gate" | "promote" | "train") | null;
             steps: components["schemas"]["CycleStepInfo"][];
             why: string;
+            why_zh: string;
         };
         /** CycleList */
         CycleList: {
@@ -2165,7 +2169,8 @@ export interface components {
          * @description A Library that one may read. `chunks` are the pieces that a search finds; `readers` are user ids.
          *
          *         `waiting` uploads are still to be read, `failed` ones could not be; `problem` says why nothing is read at present.
-         *         `may_change` is whether this person may; those who may not are not told who else reads it.
+         *         `may_change` is whether this person may; those who may not are not told who else reads it. `tuning` is null where
+         *         its search was not tuned, `reranker` where no model puts the first hits in order.
          */
         LibraryInfo: {
             chunks: number;
@@ -2178,12 +2183,28 @@ export interface components {
             problem: string | null;
             read_at: string | null;
             readers: string[];
+            reranker: string | null;
             title: string;
+            tuning: components["schemas"]["LibraryTuning"] | null;
             waiting: number;
         };
         /** LibraryList */
         LibraryList: {
             data: components["schemas"]["LibraryInfo"][];
+        };
+        /**
+         * LibraryTuning
+         * @description How its search was tuned: learned from so many questions, and measured by `held_out` others.
+         *
+         *         MRR@10 of those, and the share of them that has a right place among the first five, before and after.
+         */
+        LibraryTuning: {
+            held_out: number;
+            hit5_after: number;
+            hit5_before: number;
+            learned_from: number;
+            mrr_after: number;
+            mrr_before: number;
         };
         /** LoggedIn */
         LoggedIn: {
@@ -2678,6 +2699,7 @@ export interface components {
             summary: components["schemas"]["Sentence"][];
             versions: components["schemas"]["StoryVersion"][];
             why: string;
+            why_zh: string;
         };
         /**
          * StoryCanary

@@ -23,6 +23,7 @@ import { useSentence } from "./sentence";
 export default function CyclePage({ id }: { id: string }) {
   const texts = useTexts();
   const { date } = useFormats();
+  const say = useSentence();
   const query = useCycle(id);
   const story = query.data;
   return (
@@ -35,7 +36,7 @@ export default function CyclePage({ id }: { id: string }) {
         story && (
           <>
             <StatusTag cycle={story} />
-            <span>{`${story.why} · ${texts.cycles.began(date(story.created_at))}`}</span>
+            <span>{`${say({ said: story.why, said_zh: story.why_zh })} · ${texts.cycles.began(date(story.created_at))}`}</span>
           </>
         )
       }

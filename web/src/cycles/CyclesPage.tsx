@@ -72,7 +72,9 @@ function Entry({ cycle }: { cycle: CycleInfo }) {
     <li className={entries.entry}>
       <div className={entries.main}>
         <div className={entries.name}>
-          <Link href={`/cycles/${encodeURIComponent(cycle.id)}`}>{`${cycle.alias} · ${cycle.why}`}</Link>
+          <Link
+            href={`/cycles/${encodeURIComponent(cycle.id)}`}
+          >{`${cycle.alias} · ${say({ said: cycle.why, said_zh: cycle.why_zh })}`}</Link>
           <StatusTag cycle={cycle} />
         </div>
         {said && <div>{say(said)}</div>}

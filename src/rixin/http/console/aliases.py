@@ -23,12 +23,16 @@ MOVES_SHOWN = 50
 
 
 class CanaryInfo(Struct, frozen=True, kw_only=True):
-    """A version that answers a `share` of the conversations; `standing` is that of the last look, once a minute."""
+    """A version that answers a `share` of the conversations; `standing` is that of the last look, once a minute.
+
+    `paused`: with its cycle, and until that goes on it answers none.
+    """
 
     id: str
     version_id: str
     model: str
     share: float
+    paused: bool
     started_at: datetime
     standing: Standing | None
 
@@ -89,6 +93,7 @@ def _info(house: Workspace, name: str) -> AliasInfo:
             version_id=canary.version_id,
             model=house.models.get(canary.version_id).model_name,
             share=canary.share,
+            paused=canary.paused,
             started_at=canary.started_at,
             standing=canary.standing,
         ),

@@ -13,7 +13,7 @@ from rixin.http.body import JsonBody
 from rixin.http.describe import describe
 from rixin.http.identity import Visitor, administrator, workspace
 from rixin.http.reply import json_answer
-from rixin.renewal import Cycle, StepName, Story, render_story
+from rixin.renewal import Cycle, StepName, Story, asked_for_by, occasion, render_story
 from rixin.workspace import Workspace
 
 router = APIRouter(tags=["cycles"])
@@ -46,6 +46,7 @@ class CycleInfo(Struct, frozen=True, kw_only=True):
     id: str
     alias: str
     why: str
+    why_zh: str
     status: Literal["queued", "running", "paused", "finished", "failed", "cancelled"]
     step: StepName | None
     outcome: Literal["promoted", "kept", "nothing", "rolled_back"] | None
@@ -85,7 +86,7 @@ async def create_cycle(request: Request, person: Admin, house: House) -> Respons
     body = await NEW.read_strictly(request)
 
     def create() -> Cycle:
-        return house.cycles.create(house.cycles.plan(body.alias), why=f"asked for by {person.user.name}")
+        return house.cycles.create(house.cycles.plan(body.alias), why=asked_for_by(person.user.name))
 
     return json_answer(_info(await run_sync(create)), 201)
 
@@ -117,7 +118,7 @@ async def download_story(cycle_id: str, house: House, language: str = "zh") -> R
 
 @router.post(
     "/api/cycles/{cycle_id}/pause",
-    summary="Have a cycle wait, with its training",
+    summary="Have a cycle wait, with its training and its canary",
     dependencies=[Depends(administrator)],
     openapi_extra=describe(answer=CycleInfo),
 )
@@ -160,13 +161,15 @@ def _story(house: Workspace, cycle_id: str) -> Story:
 
 
 def _info(cycle: Cycle) -> CycleInfo:
+    why = occasion(cycle.why)
     reason = cycle.reason.en if cycle.reason else None
     if cycle.error is not None:
         reason = str(cycle.error.get("message"))
     return CycleInfo(
         id=cycle.id,
         alias=cycle.alias,
-        why=cycle.why,
+        why=why.en,
+        why_zh=why.zh,
         status=cycle.status,
         step=cycle.step,
         outcome=cycle.outcome,

@@ -4,13 +4,14 @@ from msgspec import Struct
 
 from rixin.renewal.crossfitting import CrossFitting
 from rixin.renewal.cycle import Words
-from rixin.renewal.held_out import write_suite
 from rixin.renewal.material import cluster
 from rixin.renewal.opinions import FeedbackItem
+from rixin.renewal.rewrites import with_waiting
 from rixin.renewal.steps.collect import items_of
-from rixin.renewal.steps.turn import Done, Turn
+from rixin.renewal.steps.turn import CROSSFIT, Done, Turn
 from rixin.renewal.steps.values import Annotated, DoubtedAccount
 from rixin.renewal.trust import Correction, examine
+from rixin.store import now
 
 DOUBTED_FILE = "doubted.json"
 
@@ -23,17 +24,17 @@ class Doubted(Struct, frozen=True, kw_only=True):
 
 def annotate(turn: Turn) -> Done:
     """Corrections that others contradict are left out, of what is learned and of what is asked."""
+    read_at = now()
     new, earlier, held_out = items_of(turn)
     corrections = [_correction(item) for item in (*new, *earlier, *held_out) if item.correction]
     base = turn.house.models.get(turn.house.table.pointed(turn.plan.alias))
-    score = CrossFitting(base, turn.folder / "crossfit", look=turn.look, threads=turn.house.settings.threads)
+    score = CrossFitting(base, turn.folder / CROSSFIT, look=turn.look, threads=turn.house.settings.threads)
     found = examine(corrections, score)
     turn.keep(DOUBTED_FILE, Doubted(reasons=dict(found.doubted)))
     suite_items = [item for item in held_out if item.id not in found.doubted]
-    write_suite(turn.house.settings.home, turn.plan.alias, suite_items, {cluster(item) for item in held_out})
-    disliked = [item for item in new if item.rating == -1 and item.kind == "answer" and not item.correction]
+    turn.write_suite(suite_items, {cluster(item) for item in held_out})
     written = turn.house.rewrites.written(turn.plan.alias)
-    task_id, queued = turn.house.rewrites.queue(turn.plan.alias, turn.cycle.id.removeprefix("cyc_"), disliked)
+    task_id, queued = turn.queue_disliked(new, read_at)
     values = Annotated(
         checked=len(corrections),
         doubted=len(found.doubted),
@@ -69,7 +70,4 @@ def _said(turn: Turn, values: Annotated) -> Words:
         names = turn.house.table.names_of([one.person for one in values.accounts])
         said += f", most of them by {', '.join(names)}"
         said_zh += f"，多出自 {'、'.join(names)}"
-    if values.queued:
-        said += f"; {values.queued} answers that were disliked wait for people to rewrite them"
-        said_zh += f"；{values.queued} 条不受欢迎的回答等待人工改写"
-    return Words(f"{said}.", f"{said_zh}。")
+    return with_waiting(Words(f"{said}.", f"{said_zh}。"), values.queued)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from rixin.renewal.canary import Canary
+from rixin.renewal.canary import REPEATED, Canary
 from rixin.renewal.cycle import Words
 from rixin.renewal.standing import CanaryRules
 from rixin.renewal.steps.turn import Done, Ends, Turn
@@ -20,6 +20,7 @@ def canary(turn: Turn) -> Done:
     if turn.made.canary is None:
         turn.make(canary=_begun(turn).id)
     name = turn.made.canary or ""
+    canaries.resume(name)  # it was paused with the Cycle
     with turn.waiting():
         while (found := canaries.get(name)).outcome is None:
             canaries.decide(name)
@@ -46,8 +47,11 @@ def _begun(turn: Turn) -> Canary:
     plan = turn.plan.canary
     since: datetime = turn.began
     for one in turn.house.canaries.history(turn.plan.alias):
-        if one.cycle_id == turn.cycle.id and one.started_at >= since:
+        if one.cycle_id != turn.cycle.id:
+            continue
+        if one.started_at >= since:
             return one
+        turn.house.canaries.roll_back(one.id, REPEATED)  # of a step that was taken back since
     return turn.house.canaries.start(
         turn.plan.alias,
         turn.made.version or "",

@@ -12,13 +12,16 @@ from rixin.evaluation import Suite
 from rixin.renewal.asked import Asked
 from rixin.renewal.cycle import Words
 from rixin.renewal.material import chats, pairs
+from rixin.renewal.rewrites import with_waiting
 from rixin.renewal.steps.collect import items_of
 from rixin.renewal.steps.turn import Done, Ends, Turn
 from rixin.renewal.steps.values import Cleaned
+from rixin.store import now
 
 
 def clean(turn: Turn) -> Done:
     """Say what is left out; the datasets are made of the same rows, cleaned the same way."""
+    read_at = now()
     new, _, _ = items_of(turn)
     asked = asked_by_suites(turn)
     found = [cleaned(rows, asked).report for rows in (chats(new), pairs(new))]
@@ -31,7 +34,8 @@ def clean(turn: Turn) -> Done:
         dropped=dict(dropped.most_common()),
     )
     if not values.kept:
-        raise Ends("nothing", _nothing(len(new)), Done(_said(values), values))
+        reason = with_waiting(_nothing(len(new)), turn.queue_disliked(new, read_at)[1])
+        raise Ends("nothing", reason, Done(_said(values), values))
     return Done(_said(values), values)
 
 

@@ -8,11 +8,13 @@ import msgspec
 from msgspec import Struct
 
 from rixin.renewal.cycle import Words
-from rixin.renewal.held_out import held_clusters, write_suite
+from rixin.renewal.held_out import held_clusters
 from rixin.renewal.material import better_and_worse, better_answer, cluster, drawn, split
 from rixin.renewal.opinions import FeedbackItem
+from rixin.renewal.rewrites import with_waiting
 from rixin.renewal.steps.turn import Done, Ends, Turn
 from rixin.renewal.steps.values import Collected
+from rixin.store import now
 
 ITEMS_FILE = "items.json"
 LEAST_HELD_OUT = 10
@@ -32,7 +34,7 @@ class Items(Struct, frozen=True, kw_only=True):
 def collect(turn: Turn) -> Done:
     """Take what came since the last Cycle that came to a decision; fewer items than the plan needs end it here."""
     plan, home = turn.plan, turn.house.settings.home
-    since = turn.house.table.watermark(plan.alias)
+    since, read_at = turn.house.table.watermark(plan.alias), now()
     every = turn.lessons()
     new = turn.lessons(after=since)[-plan.max_items :]
     counts = _counts(new, since, turn.made.again)
@@ -49,9 +51,10 @@ def collect(turn: Turn) -> Done:
         round(plan.previous * sum(item.id in fresh for item in to_learn)),
         seed=turn.cycle.id,
     )
-    suite = write_suite(home, plan.alias, to_ask, {cluster(item) for item in to_ask})
+    suite = turn.write_suite(to_ask, {cluster(item) for item in to_ask})
     if suite is None and not plan.suites:
-        raise Ends("nothing", _NO_MEASURE, Done(_NO_MEASURE, counts))
+        reason = with_waiting(_NO_MEASURE, turn.queue_disliked(new, read_at)[1])
+        raise Ends("nothing", reason, Done(reason, counts))
     turn.keep(
         ITEMS_FILE,
         Items(

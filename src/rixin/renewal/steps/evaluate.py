@@ -4,7 +4,7 @@ from rixin.errors import RixinError
 from rixin.evaluation import Report, Suite, gate_of
 from rixin.models import Version
 from rixin.renewal.cycle import Words
-from rixin.renewal.held_out import held_items, suite_name
+from rixin.renewal.held_out import held_items, suite_lock, suite_name
 from rixin.renewal.plan import RenewalPlan
 from rixin.renewal.steps.turn import Done, Turn
 from rixin.renewal.steps.values import Evaluated, SuiteReports
@@ -13,14 +13,28 @@ LEVEL = 0.95
 
 
 def evaluate(turn: Turn) -> Done:
-    """Reports that are there already are found again. Raises what Evaluations.evaluate raises, and Halt."""
+    """Reports that are there already are found again. Raises what Evaluations.evaluate raises, and Halt.
+
+    Where somebody takes held-out feedback back meanwhile, what is left is asked, and what was asked is forgotten.
+    """
     while True:
-        held = held_items(turn.house.settings.home)
+        held = _held(turn)
         try:
-            return _evaluate(turn)
+            done = _evaluate(turn)
         except RixinError:
-            if held_items(turn.house.settings.home) == held:
-                raise  # else somebody took held-out feedback back meanwhile: what is left is asked
+            if _held(turn) == held:
+                raise
+            continue
+        gone = held - _held(turn)
+        if not gone:
+            return done
+        turn.house.evaluations.forget_samples(suite_name(turn.plan.alias), gone)
+
+
+def _held(turn: Turn) -> set[str]:
+    home, alias = turn.house.settings.home, turn.plan.alias
+    with suite_lock(home, alias):
+        return held_items(home).get(alias, set())
 
 
 def _evaluate(turn: Turn) -> Done:

@@ -28,13 +28,15 @@ def export(turn: Turn) -> Done:
     askers = {version.id: turn.bench.asker(version) for version in (base, made)}
     fastest = dict.fromkeys(askers, 0.0)
     text = ""
-    for _ in range(ROUNDS):
-        for version_id, asker in askers.items():
-            turn.look()
-            answer, rate = _timed(asker, prompt)
-            fastest[version_id] = max(fastest[version_id], rate)
-            if version_id == made.id:
-                text = answer.text
+    order = ROUNDS * [base.id, made.id]
+    if turn.house.settings.max_engines < 2:
+        order.sort(key=[base.id, made.id].index)  # else each would be loaded anew for each answer
+    for version_id in order:
+        turn.look()
+        answer, rate = _timed(askers[version_id], prompt)
+        fastest[version_id] = max(fastest[version_id], rate)
+        if version_id == made.id:
+            text = answer.text
     if not text.strip():
         raise EngineUnavailable(f"{made.model_name} ({made.id}) answers with nothing.")
     values = Exported(

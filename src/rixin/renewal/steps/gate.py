@@ -33,7 +33,6 @@ def gate(turn: Turn) -> Done:
         ),
     )
     if not promote:
-        turn.bench.unload(turn.made.version or "")
         raise Ends("kept", said, done)
     return done
 

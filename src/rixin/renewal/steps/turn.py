@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +16,11 @@ from msgspec import Struct
 
 from rixin.data import Datasets
 from rixin.engines import EnginePool
-from rixin.evaluation import Asker, Evaluations
-from rixin.models import Registry, Version
+from rixin.evaluation import Asker, Evaluations, Suite
+from rixin.models import Registry, Version, full_disk_named
 from rixin.renewal.canary import Canaries
 from rixin.renewal.cycle import Cycle, CycleTable, Outcome, Words
+from rixin.renewal.held_out import suite_lock, write_suite
 from rixin.renewal.opinions import FeedbackItem
 from rixin.renewal.rewrites import Rewrites, corrected
 from rixin.renewal.steps.values import BY_STEP
@@ -30,6 +31,7 @@ from rixin.training import Runs
 LOOK_S = 1.0
 NOTE_S = 5.0  # what a kill may forget of the time that was used
 POLL_S = 0.3
+CROSSFIT = "crossfit"  # a folder of the annotate step, in the Cycle's own
 
 Why = Literal["pause", "cancel", "shutdown", "minutes", "core_hours", "withdrawn"]
 S = TypeVar("S", bound=Struct)
@@ -96,8 +98,9 @@ class Bench:
         """Raises what its engine raises."""
         self._portal.call(self._pool.load, version)
 
-    def unload(self, version_id: str) -> None:
-        self._portal.call(self._pool.unload, version_id)
+    def release(self, version_id: str) -> None:
+        """Give its place to others, unless somebody asks it just now."""
+        self._portal.call(self._pool.release, version_id)
 
 
 class Turn:
@@ -139,9 +142,9 @@ class Turn:
         return self.cycle.folder
 
     def keep(self, file: str, value: Struct) -> None:
-        """Keep what a later step needs in the Cycle's folder, whole or not at all."""
+        """Keep what a later step needs in the Cycle's folder, whole or not at all. Raises NotEnoughDisk."""
         draft = self.folder / f".{file}"
-        with draft.open("wb") as out:
+        with full_disk_named(self.folder), draft.open("wb") as out:
             out.write(msgspec.json.encode(value))
             out.flush()
             os.fsync(out.fileno())
@@ -182,6 +185,17 @@ class Turn:
             new = {item.id for item in self.house.feedback.learnable(after=after)}
             every = {name: item for name, item in every.items() if name in new or item.updated_at > after}
         return sorted(every.values(), key=lambda item: (item.updated_at, item.id))
+
+    def write_suite(self, items: Sequence[FeedbackItem], held: Collection[str]) -> Suite | None:
+        """`held_out.write_suite` of these items, but for what was taken back since they were read."""
+        home, alias = self.house.settings.home, self.plan.alias
+        with suite_lock(home, alias):
+            there = {item.id for item in self.house.feedback.learnable()}
+            return write_suite(home, alias, [item for item in items if item.id in there], held)
+
+    def queue_disliked(self, items: Sequence[FeedbackItem], read_at: datetime) -> tuple[str | None, int]:
+        """Have people rewrite what was disliked and not corrected; the task, and how many it has of this Cycle."""
+        return self.house.rewrites.queue(self.plan.alias, self.cycle.id.removeprefix("cyc_"), items, read_at)
 
     def values(self, type: type[S]) -> S:
         """What an earlier step left."""
