@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rixin.assistants import AskEvent, Grounded, Question, Sources, Threads, ask
-from rixin.assistants.assistant import Assistant, Limits, Title
+from rixin.assistants.assistant import AnswerPolicy, Assistant, Limits, Title
 from rixin.assistants.budget import Budget
 from rixin.assistants.followup import leans
 from rixin.assistants.given import Recording
@@ -218,10 +218,41 @@ def test_a_refusal_is_in_the_language_of_the_question() -> None:
     assert grounded.content.startswith("The documents do not say")
 
 
-def test_an_answer_that_no_source_supports_says_so() -> None:
-    grounded = result(answer(Judge(reply="明天会下雨，请大家带好自己的雨伞。"), WAGES))
-    assert "没有在资料中找到依据" in grounded.content
+def test_an_answer_that_no_source_supports_is_taken_back_and_the_nearest_articles_follow() -> None:
+    law = msgspec.structs.replace(LAW, policy=AnswerPolicy(quote_sources=True))
+    grounded = result(answer(Judge(reply="工资应当每三个月发一次[1]。"), WAGES, assistant=law))
+    assert grounded.content.startswith("工资应当每三个月发一次（资料中找不到依据）。\n\n（资料没有说明这个问题")
+    assert grounded.grounding.refused
     assert not grounded.annotations
+    assert grounded.content.index("最接近的内容在") < grounded.content.index(f"\n> 劳动法：{TEXTS['第五十条'][:4]}")
+
+
+def test_a_search_across_scripts_is_left_to_the_model() -> None:
+    shelf = Shelf(confidence=0.01)
+    english = result(answer(Judge(reply="Monthly [1]."), "How often are wages paid in China?", shelf=shelf))
+    assert not english.grounding.refused
+    assert result(answer(Judge(reply="按月[1]。"), WAGES, shelf=shelf)).grounding.refused
+
+
+def test_an_answer_that_only_repeats_the_question_is_none() -> None:
+    grounded = result(answer(Judge(reply="老板能不能克扣劳动者的工资[1]。"), WAGES))
+    assert grounded.grounding.refused
+    assert [note.kind for note in grounded.grounding.notes] == ["unsupported_mark"]
+    repeated = result(answer(Judge(reply="不得克扣劳动者的工资[1]。"), "不得克扣劳动者的工资，对吗？"))
+    assert [one.number for one in repeated.annotations] == [1]
+
+
+def test_an_answer_that_nothing_supports_is_only_doubted_where_words_can_not_tell_or_the_assistant_may_be_unsure() -> (
+    None
+):
+    reply = "It will rain tomorrow, so bring your umbrella."
+    english = result(answer(Judge(reply=reply, verdict="yes"), "Will it rain?"))
+    assert "please check it" in english.content
+    assert not english.grounding.refused
+    lenient = msgspec.structs.replace(LAW, policy=AnswerPolicy(refuse_when_unsure=False))
+    grounded = result(answer(FakeEngine(reply="明天会下雨，请大家带好自己的雨伞。"), WAGES, assistant=lenient))
+    assert "没有在资料中找到依据，请核对" in grounded.content
+    assert not grounded.grounding.refused
 
 
 def test_a_follow_up_is_searched_for_behind_what_it_leans_on() -> None:

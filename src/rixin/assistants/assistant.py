@@ -31,11 +31,12 @@ class Title(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class AnswerPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How sure an answer must be.
 
-    Below the confidence `refuse_below` (0 to 1) of a search the model is not even asked. With `refuse_when_unsure` the
-    model first says whether the passages answer the question, and where its "yes" is less likely than `unsure_below`,
-    the answer is refused (at 0.3 one of 1.5B kept 79% of those of 76 questions of law that have an answer, and refused
-    71% of the others). `quotes`: `check` removes quotations that are in no source, `keep` leaves them. With
-    `quote_sources` the cited passages follow the answer, word for word, and those that the search put first.
+    Below the confidence `refuse_below` (0 to 1) of a search the model is not even asked, unless question and passages
+    are in two scripts. With `refuse_when_unsure` the model first says whether the passages answer the question, and
+    where its "yes" is less likely than `unsure_below`, the answer is refused (at 0.3 one of 1.5B kept 79% of those of
+    76 questions of law that have an answer, and refused 71% of the others); and an answer of which no passage supports
+    a single claim is taken back behind it. `quotes`: `check` removes quotations that are in no source, `keep` leaves
+    them. With `quote_sources` the cited passages follow the answer, word for word, and those that the search put first.
     """
 
     refuse_when_unsure: bool = True

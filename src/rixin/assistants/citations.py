@@ -129,6 +129,11 @@ class CitedText:
         """All that was given out."""
         return "".join(self._shown)
 
+    @property
+    def comparable(self) -> bool:
+        """Whether words can tell at all that a passage says this: not where all of them are in another script."""
+        return any(self._evidence.comparable(self.text, index) for index in range(len(self._passages)))
+
     def feed(self, text: str) -> str:
         """More of the model's text in; what can be shown of it out."""
         before = len(self._shown)

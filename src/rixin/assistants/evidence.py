@@ -24,6 +24,7 @@ _EMPTY = frozenset(_GRAMMAR.split())
 MAX_SNIPPET = 240
 MAX_AROUND = 400
 FIGURES_SHARE = 0.2  # what a passage has more of a claim that has all its figures
+ECHO_SHARE = 0.8  # what a passage must have of a claim that only repeats the question
 
 
 def plain(text: str) -> str:
@@ -55,6 +56,11 @@ def han_share(text: str) -> float:
     return han / letters if letters else 0.0
 
 
+def one_script(one: str, other: str) -> bool:
+    """Whether both texts are Chinese or neither is: else words, and scores of a search, tell little."""
+    return (han_share(one) >= 0.3) == (han_share(other) >= 0.3)
+
+
 class Support(Struct, frozen=True):
     """Passage `index` says `share` (0 to 1) of a claim; `terms` is how many of the claim's terms it has."""
 
@@ -67,13 +73,13 @@ class Evidence:
     """The passages of one answer, ready to be compared with claims. `labels` are names that mean one passage alone."""
 
     def __init__(self, texts: Sequence[str], labels: Sequence[Sequence[str]] = (), given: str = "") -> None:
-        """`given` is what people wrote: figures of theirs need no source."""
+        """`given` is what people wrote: figures of theirs need no source, and their words alone are no answer."""
         self._texts = texts
         self._figures = [figures(text) for text in texts]
         self._given = figures(given)
+        self._asked = terms(given)
         self._terms = [terms(text) for text in texts]
         self._plain = [plain(text) for text in texts]
-        self._han = [han_share(text) >= 0.3 for text in texts]
         self._labels = [[plain(label) for label in some] for some in labels] or [[] for _ in texts]
 
     def support(self, claim: str) -> list[Support]:
@@ -83,6 +89,7 @@ class Evidence:
         total = sum(weights.values())
         named = plain(claim)
         numbers = figures(claim) - self._given
+        echo = not numbers and wanted <= self._asked
         found = []
         for index, has in enumerate(self._terms):
             if not numbers <= self._figures[index]:  # whatever else it says, not this
@@ -94,12 +101,14 @@ class Evidence:
                 share = min(1.0, share + FIGURES_SHARE)
             if any(label in named for label in self._labels[index]):
                 share = min(1.0, share + 0.3)
+            if echo and share < ECHO_SHARE:
+                share = 0.0
             found.append(Support(index, share, len(shared) + len(numbers)))
         return found
 
     def comparable(self, claim: str, index: int) -> bool:
         """Whether claim and passage are in one script; words say nothing about a translation."""
-        return not terms(claim) or (han_share(claim) >= 0.3) == self._han[index]
+        return not terms(claim) or one_script(claim, self._texts[index])
 
     def has_figures(self, claim: str, index: int) -> bool:
         """Whether the passage has every figure of the claim that nobody gave."""

@@ -37,6 +37,7 @@ class Making:
         self._uses: list[ToolUse] = []
         self.shown = Shown(prompt.passages)
         self.refused = False
+        self._taken_back = False
         self._content = ""
 
     def doubt(self) -> None:
@@ -80,8 +81,10 @@ class Making:
             self.refused = True
             rest += "\n\n" + nearest_places(self.shown.passages, self._language)
         elif not self._cited.annotations and whole.strip() and not self._helped:
-            rest += "\n\n" + unsupported(self.shown.passages, self._language)
-        if self._assistant.policy.quote_sources and whole.strip() and not self.refused:
+            # What a small model says without any support was wrong in 9 of 9 answers to questions that have one.
+            self.refused = self._taken_back = self._assistant.policy.refuse_when_unsure and self._cited.comparable
+            rest += "\n\n" + unsupported(self.shown.passages, self._language, settled=not self._taken_back)
+        if self._assistant.policy.quote_sources and whole.strip() and (self._taken_back or not self.refused):
             rest += self._quoted()
         return self._keep(rest)
 

@@ -13,6 +13,10 @@ _SAYS = {
     "en": "The documents do not say, so this can't be answered from them.",
 }
 _PLACES = {"zh": "最接近的内容在：", "en": "The nearest places are:"}
+_TAKEN_BACK = {
+    "zh": "（资料没有说明这个问题：以上内容在资料中找不到依据，请不要依靠它。）",
+    "en": "(The documents do not say: nothing in them supports the above; please don't rely on it.)",
+}
 _UNSUPPORTED = {
     "zh": "（以上内容没有在资料中找到依据，请核对。）",
     "en": "(Nothing in the documents was found that says this; please check it.)",
@@ -76,7 +80,8 @@ def nearest_places(passages: Sequence[Passage], language: str) -> str:
     return "\n".join([_PLACES[language], *(f"- {name}" for name in names)]) if names else ""
 
 
-def unsupported(passages: Sequence[Passage], language: str) -> str:
-    """What is said behind an answer of which no sentence was found in a source."""
+def unsupported(passages: Sequence[Passage], language: str, *, settled: bool) -> str:
+    """What is said behind an answer of which no sentence was found in a source; `settled`: it may be right still."""
+    said = (_UNSUPPORTED if settled else _TAKEN_BACK)[language]
     places = nearest_places(passages, language)
-    return f"{_UNSUPPORTED[language]}\n{places}" if places else _UNSUPPORTED[language]
+    return f"{said}\n{places}" if places else said
