@@ -31,10 +31,20 @@ def _plain(text: str) -> str:
     return "".join(unicodedata.normalize("NFKC", text).lower().split()).replace(",", "")
 
 
+def written(content: str, quoted: Sequence[str]) -> str:
+    """What the model wrote: the content without the sources that follow it word for word under one of `quoted`."""
+    places = [at for heading in quoted if (at := content.find(f"\n\n{heading}")) >= 0]
+    return content[: min(places)] if places else content
+
+
 def supported(content: str, mark: int, quote: str) -> bool:
-    """Whether the sentence before a mark shares at least a third of its pairs of characters with the source."""
+    """Whether the sentence before a mark shares at least a third of its pairs of characters with the source.
+
+    A semicolon ends it too: of an enumeration each part has its own mark and its own source. Nothing of this is in
+    the product, which compares terms and figures with all of a passage: what is measured is not what is filtered by.
+    """
     sentence = content[:mark].rstrip()
-    start = max(sentence.rstrip("。！？.!?\n").rfind(sign) for sign in "。！？\n") + 1
+    start = max(sentence.rstrip("。！？；.!?;\n").rfind(sign) for sign in "。！？；;\n") + 1
     pairs = _pairs(sentence[start:])
     return bool(pairs) and len(pairs & _pairs(quote)) / len(pairs) >= SHARED
 

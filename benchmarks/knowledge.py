@@ -25,11 +25,13 @@ import msgspec
 from msgspec import Struct
 
 import knowledge_million as million
-from answer_scores import contains_all, supported
+from answer_scores import contains_all, supported, written
 from peer_venv import python_in
 from rixin.assistants import Assistant, Grounded, Question, Threads, ask
+from rixin.assistants.making import CLOSE_BY, GROUNDS
 from rixin.assistants.packs import PackProgress
 from rixin.assistants.packs.manifest import find_pack
+from rixin.assistants.refusal import refusal
 from rixin.engines import Delta, Message, Started
 from rixin.knowledge import MACHINE, Found
 from rixin.models import Version, install, pull_member
@@ -44,6 +46,7 @@ PARTS = ("ingest", "retrieval", "query", "million", "first_token", "answers", "p
 MODEL = "qwen2.5-coder-1.5b-instruct"
 PAGES = 50_000
 FIRST_TEXTS = 5
+QUOTED = (*GROUNDS.values(), *CLOSE_BY.values())  # what the articles that follow an answer begin with
 PEERS = (
     "llama-index-core==0.14.25",
     "llama-index-retrievers-bm25==0.8.0",
@@ -222,9 +225,9 @@ async def _query_times(workspace: Workspace, library: str, questions: Sequence[s
 
 async def _answers(workspace: Workspace, rows: Sequence[Row], alone: int) -> None:
     """Whole answers of the law assistant, and of the same model without a Library."""
-    assistant = workspace.assistants.get(LIBRARY, reader=MACHINE).assistant
+    assistant = find_pack(LIBRARY).assistant  # as it is shipped; the Workspace's may be of an earlier day
     bare = msgspec.structs.replace(assistant, libraries=(), filters={})
-    right, right_bare, refused, kept, cited, precise, answered_bare = 0, 0, 0, 0, 0, 0, 0
+    right, right_own, right_bare, refused, before, kept, cited, precise, answered_bare = 0, 0, 0, 0, 0, 0, 0, 0, 0
     for row in rows:
         content, grounded = await _asked(workspace, assistant, row.question)
         assert grounded is not None
@@ -232,6 +235,8 @@ async def _answers(workspace: Workspace, rows: Sequence[Row], alone: int) -> Non
         marks = {(one.metadata.get("law_name"), one.metadata.get("article_no")) for one in grounded.annotations}
         if row.answerable:
             right += contains_all(content, row.answer_contains)
+            if not grounded.grounding.refused:
+                right_own += contains_all(written(content, QUOTED), row.answer_contains)
             kept += not grounded.grounding.refused
             cited += len(grounded.annotations)
             precise += sum(supported(content, one.start, one.quote) for one in grounded.annotations)
@@ -240,6 +245,7 @@ async def _answers(workspace: Workspace, rows: Sequence[Row], alone: int) -> Non
                 right_bare += contains_all((await _asked(workspace, bare, row.question))[0], row.answer_contains)
         else:
             refused += grounded.grounding.refused
+            before += content.startswith((refusal((), "zh"), refusal((), "en")))
         say(f"{row.id} refused={grounded.grounding.refused} gold cited={bool(gold & marks)} {content[:80]!r}")
     answerable = sum(row.answerable for row in rows) or 1
     tell(
@@ -249,11 +255,19 @@ async def _answers(workspace: Workspace, rows: Sequence[Row], alone: int) -> Non
         "the model alone",
         right_bare / (answered_bare or 1),
     )
+    tell(
+        "answers with the required terms in the model's own words",
+        right_own / answerable,
+        "share",
+        "the model alone",
+        right_bare / (answered_bare or 1),
+    )
     tell("answerable questions that are answered", kept / answerable, "share", "all", 1.0)
     tell("citations whose sentence shares its content with the source", precise / (cited or 1), "share", "limit", 0.9)
     unanswerable = len(rows) - sum(row.answerable for row in rows)
     if unanswerable:
         tell("unanswerable questions that are refused", refused / unanswerable, "share", "limit", 0.7)
+        tell("the same, with nothing of the model's taken back", before / unanswerable, "share", "limit", 0.7)
 
 
 async def _asked(workspace: Workspace, assistant: Assistant, question: str) -> tuple[str, Grounded | None]:
