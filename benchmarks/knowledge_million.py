@@ -20,7 +20,8 @@ from rixin.knowledge.centring import Centres, asked
 from rixin.knowledge.documents import Chunk
 from rixin.knowledge.embedding import AliasEmbedder
 from rixin.knowledge.index import Index, Place
-from rixin.knowledge.ingest import METHOD, latest_version, synced
+from rixin.knowledge.ingest import METHOD, synced
+from rixin.knowledge.library import latest_version
 from rixin.knowledge.matrix import Matrices
 from rixin.knowledge.ranking import DEPTH
 from rixin.knowledge.rows import Entry

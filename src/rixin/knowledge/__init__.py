@@ -7,7 +7,8 @@ if TYPE_CHECKING:
     from rixin.knowledge.documents import Block, Chunk, Document
     from rixin.knowledge.embedding import AliasEmbedder, Embedder
     from rixin.knowledge.ingest import Ingested, IngestProgress
-    from rixin.knowledge.libraries import Libraries, Library, LibraryDocument, LibraryVersion, Visibility
+    from rixin.knowledge.libraries import Libraries
+    from rixin.knowledge.library import Library, LibraryDocument, LibraryVersion, Visibility
     from rixin.knowledge.projection import Lesson
     from rixin.knowledge.questions import PlacedQuestion, read_questions
     from rixin.knowledge.reranking import EngineReranker
@@ -31,13 +32,13 @@ _LATER = {
     "Ingested": "ingest",
     "Lesson": "projection",
     "Libraries": "libraries",
-    "Library": "libraries",
-    "LibraryDocument": "libraries",
-    "LibraryVersion": "libraries",
+    "Library": "library",
+    "LibraryDocument": "library",
+    "LibraryVersion": "library",
     "PlacedQuestion": "questions",
     "Reader": "rights",
     "Tuned": "tuning",
-    "Visibility": "libraries",
+    "Visibility": "library",
     "fingerprint": "sources",
     "read_questions": "questions",
 }

@@ -20,6 +20,7 @@ from rixin.knowledge.documents import Document
 from rixin.knowledge.embedding import Embedder
 from rixin.knowledge.index import Index
 from rixin.knowledge.lance import full_disk_told
+from rixin.knowledge.library import latest_version
 from rixin.knowledge.readers.reading import Reading
 from rixin.knowledge.rows import Entry, packed
 from rixin.knowledge.sources import Item, reason
@@ -401,14 +402,6 @@ def _within(text: str, count: Count, limit: int) -> str:
     while (tokens := count(text)) > limit:
         text = text[: min(len(text) * limit // tokens, len(text) - 1)]
     return text
-
-
-def latest_version(session: Session, library_id: str) -> LibraryVersionRow | None:
-    """The newest finished one."""
-    mine = LibraryVersionRow.library_id == library_id
-    return session.scalars(
-        select(LibraryVersionRow).where(mine).order_by(LibraryVersionRow.number.desc()).limit(1)
-    ).first()
 
 
 async def _following(batches: AsyncGenerator[_Batch]) -> _Batch | None:

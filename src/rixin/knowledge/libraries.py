@@ -3,30 +3,36 @@
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import msgspec
-from filelock import FileLock, Timeout
-from sqlalchemy import delete, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, or_, select
 
 from rixin.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from rixin.knowledge.centring import Centres
 from rixin.knowledge.documents import Document
 from rixin.knowledge.embedding import Embedder
 from rixin.knowledge.index import Index, Place
-from rixin.knowledge.ingest import Feed, Ingest, Ingested, IngestProgress, latest_version
+from rixin.knowledge.ingest import Feed, Ingest, Ingested, IngestProgress
+from rixin.knowledge.library import (
+    Library,
+    LibraryDocument,
+    LibraryVersion,
+    Visibility,
+    latest_version,
+    library_of,
+    newest_number,
+    version_of,
+    visibility_of,
+)
+from rixin.knowledge.locks import alone
 from rixin.knowledge.matrix import Matrices
 from rixin.knowledge.origins import add_origins, feeds_of, origins, remove_origin
-from rixin.knowledge.projection import Lesson, lesson_of
 from rixin.knowledge.questions import PlacedQuestion
 from rixin.knowledge.reranking import Reranker
-from rixin.knowledge.rights import MACHINE, Reader, may_change, readable
+from rixin.knowledge.rights import MACHINE, Reader, changeable_row, readable, readable_row
 from rixin.knowledge.search import Found, Hit, SecondLook, Shelf, search
 from rixin.knowledge.sources import given
 from rixin.store import (
@@ -43,62 +49,9 @@ from rixin.store import (
 if TYPE_CHECKING:
     from rixin.knowledge.tuning import PValue, Tuned
 
-Visibility = Literal["everyone", "named"]
 MOST_HITS = 200
 
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
-
-
-@dataclass(frozen=True)
-class Library:
-    """`version` is the newest finished ingest, 0 before the first; `documents` and `chunks` are those in it.
-
-    `sources` are all places that its documents come from, `watched` those of them that a running server looks at.
-    `lesson` is how it was tuned, if it was; `reranker` the model that puts the first hits in order, if one does.
-    """
-
-    id: str
-    name: str
-    description: str
-    visibility: Visibility
-    owner_id: str | None
-    version: int
-    documents: int
-    chunks: int
-    failed: int
-    embedder: str | None
-    sources: tuple[str, ...]
-    watched: tuple[str, ...]
-    filters: dict[str, str]
-    lesson: Lesson | None
-    reranker: str | None
-    created_at: datetime
-    ingested_at: datetime | None
-
-
-@dataclass(frozen=True)
-class LibraryDocument:
-    """A document of a Library, or with `error` a file that could not be read."""
-
-    id: str
-    title: str
-    location: str
-    media_type: str
-    chunks: int
-    error: str | None
-    added_in: int
-    created_at: datetime
-
-
-@dataclass(frozen=True)
-class LibraryVersion:
-    """A state of a Library that can be asked. `embedder` is the model Version whose vectors it has."""
-
-    number: int
-    documents: int
-    chunks: int
-    embedder: str
-    created_at: datetime
 
 
 def silent(_: IngestProgress) -> None:
@@ -159,24 +112,24 @@ class Libraries:
                 name=name,
                 description=description,
                 owner_id=actor.user_id,
-                visibility=_visibility(visibility),
+                visibility=visibility_of(visibility),
                 embedder=embedder,
                 filters=dict(filters) or None,
             )
             session.add(row)
             session.flush()
-            return self._library(session, row)
+            return library_of(session, row)
 
     def list(self, reader: Reader) -> list[Library]:
         """All that the reader may read, by name."""
         with self._database.read() as session:
             rows = session.scalars(select(LibraryRow).where(readable(reader)).order_by(LibraryRow.name))
-            return [self._library(session, row) for row in rows]
+            return [library_of(session, row) for row in rows]
 
     def get(self, name: str, reader: Reader) -> Library:
         """The Library of this name. Raises NotFound."""
         with self._database.read() as session:
-            return self._library(session, self._readable(session, name, reader))
+            return library_of(session, readable_row(session, name, reader))
 
     def delete(self, name: str, *, actor: Reader = MACHINE) -> None:
         """Forget the Library, its documents and every version of its index.
@@ -184,8 +137,8 @@ class Libraries:
         Raises NotFound, Conflict, PermissionDenied.
         """
         with self._database.read() as session:
-            library_id = self._changeable(session, name, actor).id
-        with self._alone(library_id, name):
+            library_id = changeable_row(session, name, actor).id
+        with alone(self._root, library_id, name):
             with self._database.write() as session:
                 session.execute(delete(LibraryRow).where(LibraryRow.id == library_id))
             self._indexes.pop(library_id, None)
@@ -194,12 +147,12 @@ class Libraries:
     def describe(self, name: str, description: str, *, actor: Reader = MACHINE) -> None:
         """Say anew what it is. Raises NotFound, PermissionDenied."""
         with self._database.write() as session:
-            self._changeable(session, name, actor).description = description
+            changeable_row(session, name, actor).description = description
 
     def set_visibility(self, name: str, visibility: Visibility, *, actor: Reader = MACHINE) -> None:
         """Who may read it: `everyone` who has an account, or only those `named`. Raises NotFound, PermissionDenied."""
         with self._database.write() as session:
-            self._changeable(session, name, actor).visibility = _visibility(visibility)
+            changeable_row(session, name, actor).visibility = visibility_of(visibility)
 
     def set_embedder(self, name: str, embedder: str | None, *, actor: Reader = MACHINE) -> None:
         """Let the next ingest make a new index with this model, beside the old one. Raises NotFound, PermissionDenied.
@@ -208,7 +161,7 @@ class Libraries:
         """
         self._embedder.current(embedder)
         with self._database.write() as session:
-            self._changeable(session, name, actor).embedder = embedder
+            changeable_row(session, name, actor).embedder = embedder
 
     def set_reranker(self, name: str, reranker: str | None, *, actor: Reader = MACHINE) -> None:
         """Let this model read the first hits of every search and put them in order; None leaves them as they are found.
@@ -220,12 +173,12 @@ class Libraries:
                 raise InvalidRequest("There is nothing here that runs a reranker.", param="reranker")
             self._reranker.check(reranker)
         with self._database.write() as session:
-            self._changeable(session, name, actor).reranker = reranker
+            changeable_row(session, name, actor).reranker = reranker
 
     def grant(self, name: str, user_id: str, *, actor: Reader = MACHINE) -> None:
         """Let this person read it. Raises NotFound, PermissionDenied."""
         with self._database.write() as session:
-            row = self._changeable(session, name, actor)
+            row = changeable_row(session, name, actor)
             if session.get(UserRow, user_id) is None:
                 raise NotFound(f"There is no user {user_id!r}.", param="user")
             if session.get(LibraryReaderRow, (row.id, user_id)) is None:
@@ -234,14 +187,14 @@ class Libraries:
     def revoke(self, name: str, user_id: str, *, actor: Reader = MACHINE) -> None:
         """Take that right back. Raises NotFound, PermissionDenied."""
         with self._database.write() as session:
-            row = self._changeable(session, name, actor)
+            row = changeable_row(session, name, actor)
             readers = LibraryReaderRow
             session.execute(delete(readers).where(readers.library_id == row.id, readers.user_id == user_id))
 
     def readers(self, name: str, *, actor: Reader = MACHINE) -> tuple[str, ...]:
         """The ids of those who were named. Raises NotFound, PermissionDenied."""
         with self._database.read() as session:
-            row = self._changeable(session, name, actor)
+            row = changeable_row(session, name, actor)
             wanted = select(LibraryReaderRow.user_id).where(LibraryReaderRow.library_id == row.id)
             return tuple(sorted(session.scalars(wanted)))
 
@@ -259,13 +212,13 @@ class Libraries:
                 "Only an administrator may add files, folders and pages that this machine can reach."
             )
         with self._database.write() as session:
-            row = self._changeable(session, name, actor)
+            row = changeable_row(session, name, actor)
             add_origins(session, row.id, sources, watched)
 
     def remove_source(self, name: str, location: str, *, actor: Reader = MACHINE) -> None:
         """No longer look there; its documents are gone with the next ingest. Raises NotFound, PermissionDenied."""
         with self._database.write() as session:
-            row = self._changeable(session, name, actor)
+            row = changeable_row(session, name, actor)
             remove_origin(session, row.id, location)
 
     async def ingest(
@@ -277,7 +230,7 @@ class Libraries:
         Conflict (another ingest of it is under way), and what the embedder raises.
         """
         with self._database.read() as session:
-            row = self._changeable(session, name, actor)
+            row = changeable_row(session, name, actor)
             paths, pages = (origins(session, row.id, kind) for kind in ("path", "url"))
         async with self._writing(row):
             fetched = self._root / "fetched" / row.id
@@ -301,7 +254,7 @@ class Libraries:
         `documents` is read in another thread, and need not fit in memory.
         """
         with self._database.read() as session:
-            row = self._changeable(session, name, actor)
+            row = changeable_row(session, name, actor)
         async with self._writing(row):
             with self._database.write() as session:
                 there = [one for one in origins(session, row.id, "given") if one.location == source]
@@ -321,7 +274,7 @@ class Libraries:
         from rixin.knowledge.tuning import Tuning
 
         with self._database.read() as session:
-            row = self._changeable(session, name, actor)
+            row = changeable_row(session, name, actor)
         async with self._writing(row):
             tuning = Tuning(self._database, row.id, self._index(row.id), self._embedder, row.filters or {})
             return await tuning.run(questions, p_value)
@@ -334,7 +287,7 @@ class Libraries:
         from rixin.knowledge.tuning import publish
 
         with self._database.read() as session:
-            row = self._changeable(session, name, actor)
+            row = changeable_row(session, name, actor)
         async with self._writing(row):
             with self._database.read() as session:
                 latest = latest_version(session, row.id)
@@ -346,8 +299,8 @@ class Libraries:
         """What the Library has, by location, with what could not be read. Raises NotFound."""
         table = LibraryDocumentRow
         with self._database.read() as session:
-            row = self._readable(session, name, reader)
-            number = self._version(session, row, as_of).number if as_of is not None else self._newest(session, row)
+            row = readable_row(session, name, reader)
+            number = version_of(session, row, as_of).number if as_of is not None else newest_number(session, row)
             there = or_(table.removed_in.is_(None), table.removed_in > number)
             added = table.added_in <= number
             if as_of is None:  # what can't be read is told at once, though no version comes of it
@@ -372,7 +325,7 @@ class Libraries:
         """Those that can be asked `as_of`, the newest first. Raises NotFound."""
         table = LibraryVersionRow
         with self._database.read() as session:
-            row = self._readable(session, name, reader)
+            row = readable_row(session, name, reader)
             rows = session.scalars(select(table).where(table.library_id == row.id).order_by(table.number.desc()))
             return tuple(
                 LibraryVersion(one.number, one.documents, one.chunks, one.embedder, one.created_at) for one in rows
@@ -445,72 +398,19 @@ class Libraries:
         self, names: Sequence[str], reader: Reader, as_of: int | None
     ) -> Sequence[tuple[LibraryRow, LibraryVersionRow | None]]:
         with self._database.read() as session:
-            rows = [self._readable(session, name, reader) for name in names]
+            rows = [readable_row(session, name, reader) for name in names]
             return [
-                (row, latest_version(session, row.id) if as_of is None else self._version(session, row, as_of))
+                (row, latest_version(session, row.id) if as_of is None else version_of(session, row, as_of))
                 for row in rows
             ]
 
     def _readable_document(self, name: str, document_id: str, reader: Reader) -> str:
         with self._database.read() as session:
-            row = self._readable(session, name, reader)
+            row = readable_row(session, name, reader)
             found = session.get(LibraryDocumentRow, document_id)
             if found is None or found.library_id != row.id or found.error is not None:
                 raise _no_document(document_id)
             return row.id
-
-    def _readable(self, session: Session, name: str, reader: Reader) -> LibraryRow:
-        row = session.scalars(select(LibraryRow).where(LibraryRow.name == name, readable(reader))).first()
-        if row is None:
-            raise NotFound(f"There is no Library {name!r}.", fix="`rixin library list` shows those there are.")
-        return row
-
-    def _changeable(self, session: Session, name: str, actor: Reader) -> LibraryRow:
-        row = self._readable(session, name, actor)
-        if not may_change(actor, row.owner_id):
-            raise PermissionDenied(f"Only its owner and administrators may change the Library {name!r}.")
-        return row
-
-    def _version(self, session: Session, row: LibraryRow, number: int) -> LibraryVersionRow:
-        found = session.get(LibraryVersionRow, (row.id, number))
-        if found is None:
-            raise NotFound(
-                f"The Library {row.name!r} has no version {number}; the newest is {self._newest(session, row)}.",
-                fix=f"`rixin library versions {row.name}` shows those that are kept.",
-                param="as_of",
-            )
-        return found
-
-    @staticmethod
-    def _newest(session: Session, row: LibraryRow) -> int:
-        found = latest_version(session, row.id)
-        return found.number if found else 0
-
-    def _library(self, session: Session, row: LibraryRow) -> Library:
-        latest = latest_version(session, row.id)
-        sources, documents = LibrarySourceRow, LibraryDocumentRow
-        failed = select(func.count()).where(documents.library_id == row.id, documents.error.is_not(None))
-        columns = select(sources.location, sources.watched).where(sources.library_id == row.id)
-        places = session.execute(columns.order_by(sources.location)).all()
-        return Library(
-            id=row.id,
-            name=row.name,
-            description=row.description,
-            visibility=_visibility(row.visibility),
-            owner_id=row.owner_id,
-            version=latest.number if latest else 0,
-            documents=latest.documents if latest else 0,
-            chunks=latest.chunks if latest else 0,
-            failed=session.scalar(failed) or 0,
-            embedder=latest.embedder if latest else None,
-            sources=tuple(location for location, _ in places),
-            watched=tuple(location for location, watched in places if watched),
-            filters=row.filters or {},
-            lesson=lesson_of(latest.question_projection) if latest and latest.question_projection else None,
-            reranker=row.reranker,
-            created_at=row.created_at,
-            ingested_at=latest.created_at if latest else None,
-        )
 
     def _index(self, library_id: str) -> Index:
         return self._indexes.setdefault(library_id, Index(self._root / library_id, self._matrices))
@@ -520,28 +420,11 @@ class Libraries:
 
     @asynccontextmanager
     async def _writing(self, row: LibraryRow) -> AsyncGenerator[None]:
-        with self._alone(row.id, row.name):
+        with alone(self._root, row.id, row.name):
             with self._database.read() as session:  # it may have been deleted meanwhile
                 if session.get(LibraryRow, row.id) is None:
                     raise NotFound(f"There is no Library {row.name!r}.")
             yield
-
-    @contextmanager
-    def _alone(self, library_id: str, name: str) -> Iterator[None]:
-        """The one writer of this Library among all processes; who dies lets go."""
-        folder = self._root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{library_id}.lock", thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise Conflict(
-                f"The Library {name!r} is being ingested or tuned by somebody else.", fix="Try again when that is done."
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _sweep(self) -> None:
         """Delete the folders of Libraries that are gone, also what an earlier, interrupted deletion has left."""
@@ -550,14 +433,6 @@ class Libraries:
         for folder in self._root.iterdir():
             if folder.name.startswith("lib_") and folder.name not in known:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _visibility(text: str) -> Visibility:
-    try:
-        visibility: Visibility = msgspec.convert(text, Visibility)
-    except msgspec.ValidationError:
-        raise InvalidRequest("The visibility is `everyone` or `named`.", param="visibility") from None
-    return visibility
 
 
 def _no_document(document_id: str) -> NotFound:

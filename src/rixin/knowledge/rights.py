@@ -1,8 +1,10 @@
 """Who may read a Library, and who may change it."""
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, exists, or_, true
+from sqlalchemy import ColumnElement, exists, or_, select, true
+from sqlalchemy.orm import Session
 
+from rixin.errors import NotFound, PermissionDenied
 from rixin.store import LibraryReaderRow, LibraryRow
 
 
@@ -29,3 +31,19 @@ def readable(reader: Reader) -> ColumnElement[bool]:
 def may_change(reader: Reader, owner_id: str | None) -> bool:
     """Whether the reader may give rights, add documents and delete: an administrator, or the owner."""
     return reader.admin or (owner_id is not None and reader.user_id == owner_id)
+
+
+def readable_row(session: Session, name: str, reader: Reader) -> LibraryRow:
+    """The Library of this name, if the reader may read it. Raises NotFound."""
+    row = session.scalars(select(LibraryRow).where(LibraryRow.name == name, readable(reader))).first()
+    if row is None:
+        raise NotFound(f"There is no Library {name!r}.", fix="`rixin library list` shows those there are.")
+    return row
+
+
+def changeable_row(session: Session, name: str, actor: Reader) -> LibraryRow:
+    """The Library of this name, if the actor may change it. Raises NotFound, PermissionDenied."""
+    row = readable_row(session, name, actor)
+    if not may_change(actor, row.owner_id):
+        raise PermissionDenied(f"Only its owner and administrators may change the Library {name!r}.")
+    return row

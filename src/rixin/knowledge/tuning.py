@@ -18,8 +18,9 @@ from rixin.errors import InvalidRequest
 from rixin.knowledge.centring import Centres, asked
 from rixin.knowledge.embedding import Embedder
 from rixin.knowledge.index import Index, Place
-from rixin.knowledge.ingest import TEXTS_AT_ONCE, latest_version, synced
+from rixin.knowledge.ingest import TEXTS_AT_ONCE, synced
 from rixin.knowledge.learned import Lessons, learn
+from rixin.knowledge.library import latest_version
 from rixin.knowledge.projection import Lesson, Projection
 from rixin.knowledge.questions import Answered, PlacedQuestion, answered
 from rixin.knowledge.ranking import DEPTH, fuse
