@@ -17,8 +17,11 @@ from rixin.assistants.assistant import AnswerPolicy, Assistant, Limits, Title
 from rixin.assistants.budget import Budget
 from rixin.assistants.followup import leans
 from rixin.assistants.given import Recording
-from rixin.assistants.passages import harmless
+from rixin.assistants.grounding import GroundedPrompt
+from rixin.assistants.making import Making
+from rixin.assistants.passages import Passage, harmless
 from rixin.assistants.threads import Thread
+from rixin.assistants.tools.running import Called
 from rixin.engines.fake import FakeEngine
 from rixin.engines.protocol import (
     Alternative,
@@ -225,6 +228,18 @@ def test_an_answer_that_no_source_supports_is_taken_back_and_the_nearest_article
     assert grounded.grounding.refused
     assert not grounded.annotations
     assert grounded.content.index("最接近的内容在") < grounded.content.index(f"\n> 劳动法：{TEXTS['第五十条'][:4]}")
+
+
+def test_what_is_said_of_a_call_is_not_taken_back_for_want_of_a_document() -> None:
+    found = Found(hits=Shelf().hits, version=1, confidence=0.9)
+    passages = tuple(Passage(number=at, hit=one) for at, one in enumerate(found.hits, 1))
+    prompt = GroundedPrompt(messages=(), passages=passages, budget=Budget(context=1))
+    made = Making(LAW, prompt, WAGES, found, "zh", WAGES)
+    made.act(Called(id="1", tool="people__hire", outcome="refused", text="", milliseconds=1))
+    made.take("好的，我没有登记这位新同事。")
+    made.finish()
+    assert not made.grounded().grounding.refused
+    assert "请核对" in made.grounded().content
 
 
 def test_a_search_across_scripts_is_left_to_the_model() -> None:
