@@ -137,6 +137,13 @@ def test_the_bootstrap_bound_is_students_where_there_is_no_skew_and_lower_where_
     assert covered["bootstrap"] >= covered["t"]
 
 
+@pytest.mark.parametrize("changed", [1.0, -1.0])
+def test_a_single_item_that_changed_still_bounds_the_difference(changed: float) -> None:
+    differences = [changed] + [0.0] * 29  # a third of the resamples have none of it, so nothing that varies
+    bound = bootstrap_lower_bound(differences)
+    assert -0.3 < bound <= changed / 30
+
+
 def binary(random: np.random.Generator) -> NDArray[np.float64]:
     hard = random.random(60)
     return (random.random(60) < hard).astype(float) - (random.random(60) < hard).astype(float)

@@ -112,7 +112,8 @@ def bootstrap_lower_bound(
 ) -> float:
     """The one-sided lower bound by the studentised bootstrap over clusters (10,000 resamples).
 
-    It follows skew that Student's t does not know of. −inf where fewer than two clusters differ. Source: Hall 1992.
+    It follows skew that Student's t does not know of. Resamples in which nothing varies have no error to measure by
+    and are left out; −inf where none is left. Source: Hall 1992.
     """
     values, index = check_differences(differences, clusters)
     count = int(index.max()) + 1
@@ -131,7 +132,7 @@ def bootstrap_lower_bound(
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios.append((means - base.mean) / errors)
     found = np.concatenate(ratios)
-    found = found[~np.isnan(found)]
+    found = found[np.isfinite(found)]
     return base.mean - base.standard_error * float(np.quantile(found, level)) if len(found) else -float("inf")
 
 
