@@ -50,6 +50,13 @@ def pairs(items: Iterable[FeedbackItem]) -> list[Sourced]:
     return rows
 
 
+def teaches_pairs(items: Iterable[FeedbackItem]) -> bool:
+    """Whether DPO follows SFT. Corrections make pairs too, but what they teach, SFT has taught: they only stand beside
+    real preferences.
+    """
+    return any(item.kind == "preference" for item in items)
+
+
 def question(item: FeedbackItem) -> str:
     """What the person asked last."""
     return next((one.content for one in reversed(item.messages) if one.role == "user"), "")

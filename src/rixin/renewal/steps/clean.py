@@ -11,7 +11,7 @@ from rixin.data import clean as clean_rows
 from rixin.evaluation import Suite
 from rixin.renewal.asked import Asked
 from rixin.renewal.cycle import Words
-from rixin.renewal.material import chats, pairs
+from rixin.renewal.material import chats, pairs, teaches_pairs
 from rixin.renewal.rewrites import with_waiting
 from rixin.renewal.steps.collect import items_of
 from rixin.renewal.steps.turn import Done, Ends, Turn
@@ -24,7 +24,8 @@ def clean(turn: Turn) -> Done:
     read_at = now()
     new, _, _ = items_of(turn)
     asked = asked_by_suites(turn)
-    found = [cleaned(rows, asked).report for rows in (chats(new), pairs(new))]
+    read = [chats(new), *([pairs(new)] if teaches_pairs(new) else [])]
+    found = [cleaned(rows, asked).report for rows in read]
     dropped: Counter[str] = Counter()
     for report in found:
         dropped.update(report.reasons)

@@ -6,7 +6,7 @@ from datetime import datetime
 from rixin.data import Sourced
 from rixin.renewal.asked import Asked
 from rixin.renewal.cycle import Words
-from rixin.renewal.material import chats, pairs
+from rixin.renewal.material import chats, pairs, teaches_pairs
 from rixin.renewal.steps.annotate import DOUBTED_FILE, Doubted
 from rixin.renewal.steps.clean import asked_by_suites, cleaned
 from rixin.renewal.steps.collect import items_of
@@ -25,8 +25,7 @@ def dataset(turn: Turn) -> Done:
     new, earlier, _ = ([item for item in items if item.id not in doubted] for items in items_of(turn))
     asked = asked_by_suites(turn)
     made = [_add(turn, "sft", chats(new), chats(earlier), asked, read_at)]
-    # Corrections make pairs too; but what they teach, SFT has taught: they only stand beside real preferences.
-    if any(item.kind == "preference" for item in new):
+    if teaches_pairs(new):
         made.append(_add(turn, "dpo", pairs(new), pairs(earlier), asked, read_at))
     built = [one for one in made if one is not None]
     if not built:
