@@ -17,6 +17,9 @@ from rixin.text import ENCODER_FILE, EncoderConfig
 
 # Texts of like length go through together, so that little of a batch is padding.
 BATCH_TOKENS = 2048
+# Lengths are rounded up to a multiple of this: OpenVINO makes kernels for each new size of input, which for a question
+# of 20 tokens took 7 of 21 ms, and for a batch 40 of 260.
+LENGTH_STEP = 8
 SPACES = "  "
 
 
@@ -52,7 +55,7 @@ class OpenVinoEncoder:
         order = sorted(range(len(tokens)), key=lambda at: len(tokens[at]))
         rows = np.empty((len(tokens), self.dimensions), "<f4")
         while order:
-            longest = len(tokens[order[-1]])
+            longest = min(-(-len(tokens[order[-1]]) // LENGTH_STEP) * LENGTH_STEP, self.max_tokens)
             batch = order[-max(1, BATCH_TOKENS // longest) :]
             del order[-len(batch) :]
             ids = np.full((len(batch), longest), self._config.padding, np.int64)
