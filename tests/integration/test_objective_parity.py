@@ -171,7 +171,7 @@ def test_text_is_learned_as_transformers_learns_it(reference: Any, model: Transf
 
 
 def chosen_loss(reference: Any, row: int) -> Tensor:
-    """The mean over the tokens of a chosen answer, as transformers has it. TRL's own sum is over all answers' tokens."""
+    """The mean over a chosen answer's tokens, as transformers has it; TRL's own sum is over all answers' tokens."""
     prompt, said = PROMPTS[row], answer(CHOSEN[row])
     labels = torch.tensor([[-100] * len(prompt) + said])
     loss: Tensor = reference(input_ids=torch.tensor([prompt + said]), labels=labels).loss
