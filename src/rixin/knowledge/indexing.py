@@ -49,7 +49,7 @@ async def index_rows(table: "AsyncTable") -> None:
 
 
 async def _of_vectors(table: "AsyncTable") -> "IvfPq | IvfRq":
-    """One bit a dimension: of a million, 0.93 of the ten nearest were found, 0.76 by product quantisation.
+    """One bit a dimension: of a million, 0.95 of the ten nearest were found, at most 0.84 by product quantisation.
 
     Source: Gao and Long, "RaBitQ" (2024).
     """
