@@ -130,7 +130,11 @@ def test_names_in_an_archive_lead_nowhere(offer: Offer, tmp_path: Path) -> None:
     assert list(read_members(tmp_path / "a.tar.gz", lambda _: True)) == []
 
 
-@pytest.mark.parametrize("content", [b"no archive", gzip.compress(b"x" * 700), tarball({"a": ROWS})[:-40]])
+@pytest.mark.parametrize(
+    "content",
+    [b"no archive", gzip.compress(b"x" * 700), tarball({"a": ROWS})[:-40]],
+    ids=["no archive", "packed, but no archive", "cut off"],
+)
 def test_a_damaged_archive_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.tar.gz").write_bytes(content)
     with pytest.raises(MalformedData, match="can't be read"):

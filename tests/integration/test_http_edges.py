@@ -156,10 +156,10 @@ def test_a_packed_bomb_is_a_413(server: Served) -> None:
     ("content", "coding", "status"),
     [
         (b"not packed", "gzip", 400),
-        (gzip.compress(b"{}")[:-4], "gzip", 400),
-        (gzip.compress(b"{}") + b"more", "gzip", 400),
+        (gzip.compress(b"{}", mtime=0)[:-4], "gzip", 400),
+        (gzip.compress(b"{}", mtime=0) + b"more", "gzip", 400),
         (b"{}", "br", 415),
-        (gzip.compress(gzip.compress(b"{}")), "gzip, gzip", 415),
+        (gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0), "gzip, gzip", 415),
     ],
 )
 def test_a_body_packed_wrongly_is_refused(server: Served, content: bytes, coding: str, status: int) -> None:
