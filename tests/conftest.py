@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from _pytest.nodeid import coerce_node_id
 
 from models_cache import make_smollm2_home
 from rixin.engines.fake import FakeEngine
@@ -18,6 +19,14 @@ from rixin.store import Database
 if TYPE_CHECKING:
     from engine_talk import Talk
     from served import Served
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """An id of its own for each route's test: of those with one id pytest-xdist runs the first and drops the rest."""
+    for item in items:
+        if not item.nodeid.endswith(item.name):  # schemathesis names its tests, but not their ids
+            item._id = coerce_node_id(f"{item.nodeid.rpartition('::')[0]}::{item.name}")
+    assert len({item.nodeid for item in items}) == len(items), "two tests have one id"
 
 
 @pytest.fixture(scope="session")
