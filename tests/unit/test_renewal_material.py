@@ -141,3 +141,10 @@ def test_how_a_house_writes_is_learned_and_what_one_item_asks_is_not() -> None:
     assert asked.find(rows) == [None] * 4
     assert asked.find(rows[:1]) == ["desk/1"], "a run that hardly any other has"
     assert asked.find([*rows, *[chat(f"请看：{item}。")] * 3]) == [None] * 4 + ["desk/1"] * 3, "most of it is there"
+
+
+def test_a_phrase_of_a_long_question_is_no_question_and_a_fifth_of_it_is() -> None:
+    characters = "".join(chr(0x4E00 + at) for at in range(330))  # 301 runs of 30
+    asked = Asked({"desk/1": characters})
+    assert asked.find([chat(f"约定：{characters[100:160]}。")]) == [None]
+    assert asked.find([chat(f"约定：{characters[100:200]}。")]) == ["desk/1"]

@@ -8,8 +8,9 @@ from rixin.data import AnyExample, Windows, texts
 # A run of words that more examples share is how the house writes (the sentences of its contracts), not what one item
 # asks: of 140 corrections of clauses made by templates two thirds shared such a run with one of ten held-out ones.
 MOST_SHARING = 2
-# An item of which so much is there is asked, however often.
-MOST_OF_IT = 0.8
+# An item of which most is there is asked, however often; one of which only a phrase is there is not: of 40 such
+# corrections 17 had a phrase of a held-out one that no third had, none of them more than 7% of it.
+MOST_OF_IT, LEAST_OF_IT = 0.8, 0.2
 
 
 class Asked:
@@ -23,7 +24,7 @@ class Asked:
     def find(self, examples: Sequence[AnyExample]) -> list[str | None]:
         """For each example the item that is asked in it, if one is.
 
-        It is by its whole text, by most of its runs of words, or by a run that hardly any other example has.
+        It is by its whole text, by most of its runs of words, or by a part of them that hardly any other example has.
         """
         found = [self._runs(example) for example in examples]
         sharing = Counter(run for runs in found for run in set().union(*runs.values()))
@@ -44,7 +45,8 @@ class Asked:
             (
                 name
                 for name, shared in runs.items()
-                if len(shared) >= MOST_OF_IT * self._owned[name] or any(sharing[run] <= MOST_SHARING for run in shared)
+                if len(shared) >= MOST_OF_IT * self._owned[name]
+                or sum(sharing[run] <= MOST_SHARING for run in shared) >= LEAST_OF_IT * self._owned[name]
             ),
             None,
         )
