@@ -2,12 +2,12 @@
 
 The engine rounds activations to int8 in groups (runner.py says why). Without that rounding and with a float32 cache
 it must give the logits of the plain stateful model, whatever way the work is cut; with it, it may be as far from them
-as llama.cpp is, which rounds activations too.
+as llama.cpp is, which rounds activations too. So it may where prompts are read apart, in bfloat16.
 """
 
 import json
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from engine_talk import Talk, request
 from rixin.engines.openvino import runner as runner_module
 from rixin.engines.openvino.batch import Batch
 from rixin.engines.openvino.prepare import prepare
-from rixin.engines.openvino.runner import Piece, Runner
+from rixin.engines.openvino.runner import PROMPT_PIECE, Piece, Runner
 from rixin.engines.openvino.vocabulary import Vocabulary
 from rixin.engines.protocol import Delta, GenerateEvent, GenerateRequest, Score, ScoreRequest, Started, TokenPrompt
 from rixin.engines.wire import Events, Reply, Scores
@@ -72,11 +72,11 @@ def reference(smollm2_folder: Path) -> Reference:
 
 
 @pytest.fixture(scope="module")
-def exact(smollm2_folder: Path) -> Iterator[Runner]:
+def exact(smollm2_folder: Path) -> Runner:
     """The engine's runner without any rounding."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner_module, "_properties", lambda *_: EXACT | {"PERFORMANCE_HINT": "LATENCY"})
-        yield Runner(smollm2_folder, threads=0, kv_cache_bytes=0, most_tokens=4096)
+        return Runner(smollm2_folder, threads=0, kv_cache_bytes=0, most_tokens=4096)
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +121,53 @@ def test_sequences_in_one_step_do_not_see_each_other(
     ).copy()
     expected = np.concatenate([reference.logprobs(first)[-1:], reference.logprobs(second)[-2:]])
     assert np.abs(log_softmax(together) - expected).max() < ABSOLUTE
+
+
+@pytest.fixture(scope="module")
+def apart(smollm2_folder: Path) -> Runner:
+    """The engine's runner as larger models have it: prompts in bfloat16."""
+    if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU has no bfloat16")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner_module, "_prompts_apart", lambda _: True)
+        return Runner(smollm2_folder, threads=0, kv_cache_bytes=0, most_tokens=4096)
+
+
+def test_what_is_read_apart_is_gone_on_with(apart: Runner, reference: Reference, texts: list[list[int]]) -> None:
+    """A prompt in pieces and an answer's single tokens behind it, over one cache; both round, so not exactly."""
+    tokens = [token for text in texts for token in text] * 2
+    expected = reference.logprobs(tokens)
+    blocks, cuts = [7, 3, 12, 1, 9, 0, 15, 2], [PROMPT_PIECE * 3, *range(PROMPT_PIECE * 3 + 1, 110), len(tokens)]
+    assert len(tokens) - 110 > PROMPT_PIECE
+    rows, past = [], 0
+    for cut in cuts:
+        rows.append(apart.step([Piece(tokens[past:cut], past, blocks, range(cut - past))]).copy())
+        past = cut
+    places = np.arange(len(tokens) - 1), np.array(tokens[1:])
+    off = np.abs(log_softmax(np.concatenate(rows))[places] - expected[places])
+    assert off.mean() < 0.12  # seen: 0.05
+    assert off.max() < 1.5
+
+
+def test_prompts_and_answers_in_one_step_get_their_own_rows(apart: Runner, texts: list[list[int]]) -> None:
+    tokens = [token for text in texts for token in text]
+    long = tokens[: PROMPT_PIECE * 2]
+
+    def pieces(first_block: int) -> list[Piece]:
+        at = [list(range(first_block + 3 * number, first_block + 3 * number + 3)) for number in range(4)]
+        return [
+            Piece(texts[0], 0, at[0], (0, len(texts[0]) - 1)),
+            Piece(long, 0, at[1], (5, len(long) - 1)),
+            Piece(texts[1], 0, at[2], ()),
+            Piece(long[::-1], 0, at[3], (len(long) - 1,)),
+        ]
+
+    together = apart.step(pieces(0)).copy()
+    alone = np.concatenate([apart.step([piece]).copy() for piece in pieces(20) if piece.wanted])
+    assert together.shape == alone.shape
+    assert np.abs(log_softmax(together) - log_softmax(alone)).max() < 0.5
+    nearest = [int(np.abs(alone - row).sum(axis=1).argmin()) for row in together]
+    assert nearest == list(range(len(alone)))
 
 
 class InProcess:
@@ -223,7 +270,7 @@ def test_the_engine_agrees_with_llama_cpp_and_the_float32_reference(
     The file's weights are Q4_1 and ours are int8 of them, and both engines round activations: about one token in
     twenty is a near tie that falls otherwise. There the engine must find llama.cpp's token nearly as likely as its own.
     """
-    [path] = (smollm2_home / "blobs" / "sha256" / "b1").iterdir()
+    [path] = (smollm2_home / "blobs" / "sha256" / "b1").glob("b179c9523d0e*")
     peer = LlamaCpp(path)
     same, ours_off, theirs_off = [], [], []
     for context in texts[:5]:  # it gives no probabilities for parts of a character

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rixin.engines.openvino.blocks import BlockPool
 from rixin.engines.openvino.sampler import Sampler
-from rixin.engines.openvino.scheduler import ALONE_TOKENS, MIXED_TOKENS, Scheduler
+from rixin.engines.openvino.scheduler import ALONE_TOKENS, MIXED_TOKENS, ROWS, Scheduler
 from rixin.engines.openvino.sequence import MOST_TOLD_TOKENS, Sequence
 from rixin.engines.protocol import Sampling
 
@@ -77,8 +77,29 @@ def test_told_prompts_come_in_pieces_that_memory_can_hold() -> None:
     stage = Stage(1000)
     stage.scheduler.add(sequence(1000, told_from=700))
     counts = [stage.step()[0][1] for _ in range(3)]
-    assert counts[0] == 699 + MOST_TOLD_TOKENS
+    assert counts[0] == 699 + MOST_TOLD_TOKENS - 827 % ROWS
     assert sum(counts) == 1000
+
+
+def test_a_small_rest_of_a_prompt_is_a_step_of_its_own() -> None:
+    stage = Stage(1000)
+    stage.scheduler.add(sequence(ROWS * 6 + ROWS // 4))
+    assert [count for _ in range(2) for _, count in stage.step()] == [ROWS * 6, ROWS // 4]
+    stage.scheduler.add(sequence(ROWS * 6 + ROWS // 4 * 3, base=1))
+    assert [count for _, count in stage.step()] == [1, MIXED_TOKENS - 1]  # beside who is answered
+
+
+def test_a_large_rest_of_a_prompt_goes_with_it() -> None:
+    stage = Stage(1000)
+    stage.scheduler.add(sequence(ROWS * 2 + ROWS // 4 * 3))
+    assert [count for _, count in stage.step()] == [ROWS * 2 + ROWS // 4 * 3]
+
+
+def test_of_several_prompts_the_last_leaves_the_rest() -> None:
+    stage = Stage(1000)
+    for number in range(2):
+        stage.scheduler.add(sequence(ROWS // 2 + 4, base=number))
+    assert [count for _, count in stage.step()] == [ROWS // 2 + 4, ROWS // 2 - 4]
 
 
 def test_at_most_max_parallel_run_and_the_others_keep_their_order() -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 import msgspec
 
-from rixin.engines import ChatPrompt, Delta, GenerateEvent, GenerateRequest, Message, Sampling
+from rixin.engines import ChatPrompt, Delta, GenerateEvent, GenerateRequest, Message, Sampling, TokenLogprob
 
 Generate = Callable[[GenerateRequest], AsyncGenerator[GenerateEvent]]
 
@@ -102,30 +102,28 @@ def unjudged(messages: Sequence[Message], language: str) -> tuple[Message, ...]:
 
 async def likely_answered(generate: Generate, messages: Sequence[Message], language: str, request_id: str) -> float:
     """The model's probability that the passages answer, of the two words that it may say; 1 where it says neither."""
-    request = GenerateRequest(
-        id=f"{request_id}-judge",
-        prompt=ChatPrompt(
-            messages=(*messages, Message(role="assistant", content=_OPEN[language])), continue_final=True
-        ),
-        sampling=Sampling(max_tokens=2, temperature=0.0, logprobs=ALTERNATIVES),
-    )
     text = ""
-    yes = no = 0.0
-    seen = False
-    async for event in generate(request):
-        if not isinstance(event, Delta):
-            continue
-        text += event.text
-        for one in event.logprobs or ():
-            # A space before the word may be a token of its own.
-            if seen or (one.token.strip() == b"" and not one.top):
-                continue
-            for other in one.top:
-                word = other.token.decode("utf-8", "ignore").strip().casefold()
-                yes += math.exp(other.logprob) * word.startswith(_YES[language])
-                no += math.exp(other.logprob) * word.startswith(_NO[language])
-            seen = yes + no > 0
-    if yes + no > 0:
-        return yes / (yes + no)
+    for most in (1, 2):  # a space before the word may be a token of its own
+        request = GenerateRequest(
+            id=f"{request_id}-judge-{most}",
+            prompt=ChatPrompt(
+                messages=(*messages, Message(role="assistant", content=_OPEN[language])), continue_final=True
+            ),
+            sampling=Sampling(max_tokens=most, temperature=0.0, logprobs=ALTERNATIVES),
+        )
+        said = [event async for event in generate(request) if isinstance(event, Delta)]
+        for one in [one for event in said for one in event.logprobs or ()]:
+            yes, no = _share(one, _YES[language]), _share(one, _NO[language])
+            if yes + no > 0:
+                return yes / (yes + no)
+        text = "".join(event.text for event in said).strip()
+        if text:
+            break
     # An engine without log-probabilities says it in words only.
-    return 0.0 if text.strip().casefold().startswith(_NO[language]) else 1.0
+    return 0.0 if text.casefold().startswith(_NO[language]) else 1.0
+
+
+def _share(one: TokenLogprob, words: tuple[str, ...]) -> float:
+    """The probability, among the likeliest tokens, of those that begin with one of the words."""
+    said = ((other.token.decode("utf-8", "ignore").strip().casefold(), other.logprob) for other in one.top)
+    return sum(math.exp(logprob) for word, logprob in said if word.startswith(words))
