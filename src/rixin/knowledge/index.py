@@ -106,10 +106,12 @@ class Index:
             best = await asyncio.to_thread(matrix.nearest, vector, wanted, depth)
             found = tuple(Candidate(*one) for one in best)
         else:
-            # More parts than that only where a filter leaves too few rows in them.
-            query = table.query().nearest_to(vector).distance_type("dot").nprobes(PARTS).maximum_nprobes(0)
-            query = query.refine_factor(REFINED)
+            query = table.query().nearest_to(vector).distance_type("dot").nprobes(PARTS).refine_factor(REFINED)
             far = await _found(query, wanted, "_distance", depth)
+            # More parts than that only where a filter leaves too few rows in them: to allow it from the start takes
+            # 55 ms instead of 23 of a million vectors.
+            if len(far) < depth:
+                far = await _found(query.maximum_nprobes(0), wanted, "_distance", depth)
             found = tuple(Candidate(one.chunk_id, 1 - one.score, one.row) for one in far)
         first: dict[str, Candidate] = {}
         for one in found:  # the nearest of a chunk's vectors comes first
