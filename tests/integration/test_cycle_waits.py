@@ -20,31 +20,10 @@ from rixin.renewal.steps.turn import CROSSFIT, House, Turn
 from rixin.settings import Settings
 from rixin.store import CycleRow
 from rixin.workspace import Workspace
-from tiny_cycles import OPEN, correct, dislike, make_cycle_home, pointed, renewing, tiny_plan, until_cycle, until_step
+from tiny_cycles import OPEN, correct, dislike, pointed, renewing, tiny_plan, until_cycle, until_step
 from tiny_runs import copy_home, wait_until
 
 ADMIN = Worker("u_admin", "root", True)
-
-
-@pytest.fixture(scope="module")
-def cycle_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("waits") / "home"
-    make_cycle_home(home, tmp_path_factory.mktemp("waits_model"))
-    return home
-
-
-@pytest.fixture(scope="module")
-def renewed_home(cycle_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """After one Cycle that was promoted, and whose alias was put back."""
-    home = copy_home(cycle_home, tmp_path_factory.mktemp("waits_renewed") / "home")
-    with Workspace(Settings.model_validate({"home": home})) as workspace:
-        correct(workspace, 60)
-        cycle = workspace.cycles.create(tiny_plan())
-        with renewing(workspace, cycle.id):
-            done = until_cycle(workspace, cycle, "finished", "failed")
-        assert done.outcome == "promoted", (done.reason, done.error)
-        workspace.models.set_alias("chat", done.made.base or "")
-    return home
 
 
 @pytest.fixture
@@ -55,7 +34,10 @@ def workspace(cycle_home: Path, tmp_path: Path) -> Iterator[Workspace]:
 
 @pytest.fixture
 def after(renewed_home: Path, tmp_path: Path) -> Iterator[Workspace]:
+    """After one Cycle that was promoted, and whose alias was put back."""
     with Workspace(Settings.model_validate({"home": copy_home(renewed_home, tmp_path / "home")})) as opened:
+        [cycle] = opened.cycles.listed()
+        opened.models.set_alias("chat", cycle.made.base or "")
         yield opened
 
 

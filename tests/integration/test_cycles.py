@@ -17,26 +17,8 @@ from rixin.renewal.held_out import held_clusters, held_items
 from rixin.settings import Settings
 from rixin.store import CycleRow
 from rixin.workspace import Workspace
-from tiny_cycles import correct, like, make_cycle_home, pointed, renewing, tiny_plan, until_cycle, until_step
+from tiny_cycles import correct, like, pointed, renewing, tiny_plan, until_cycle, until_step
 from tiny_runs import copy_home, wait_until
-
-
-@pytest.fixture(scope="module")
-def cycle_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("cycles") / "home"
-    make_cycle_home(home, tmp_path_factory.mktemp("cycles_model"))
-    return home
-
-
-@pytest.fixture(scope="module")
-def renewed_home(cycle_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """After one Cycle that was promoted."""
-    home = copy_home(cycle_home, tmp_path_factory.mktemp("renewed") / "home")
-    with Workspace(Settings.model_validate({"home": home})) as workspace:
-        correct(workspace, 60)
-        done = renewed(workspace, workspace.cycles.create(tiny_plan()))
-        assert done.outcome == "promoted", (done.reason, done.error)
-    return home
 
 
 @pytest.fixture

@@ -97,7 +97,8 @@ def test_what_changed_after_the_index_was_made_is_found_or_gone_and_older_versio
 
 
 @pytest.mark.usefixtures("by_index")
-def test_a_filter_that_few_chunks_pass_gives_all_of_them(libraries: Libraries) -> None:
+def test_a_filter_that_few_chunks_pass_gives_all_of_them(libraries: Libraries, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rixin.knowledge.index.PARTS", 1)
     libraries.create("lib")
     run(libraries.add_documents("lib", "made", rules(range(MANY))))
     for ten in ("0", "17", "29"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import cast, get_args
 
 import msgspec
@@ -11,21 +12,14 @@ from rixin.renewal import Cycle, StepName, Story, render_story
 from rixin.renewal.story_words import Language
 from rixin.settings import Settings
 from rixin.workspace import Workspace
-from tiny_cycles import correct, make_cycle_home, renewing, tiny_plan, until_cycle
+from tiny_runs import copy_home
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+def workspace(renewed_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """After one Cycle that was promoted."""
-    home = tmp_path_factory.mktemp("story") / "home"
-    make_cycle_home(home, tmp_path_factory.mktemp("story_model"))
-    settings = Settings.model_validate({"home": home, "core_hour_price": 0.5, "threads": 2})
-    with Workspace(settings) as opened:
-        correct(opened, 60)
-        cycle = opened.cycles.create(tiny_plan())
-        with renewing(opened, cycle.id):
-            done = until_cycle(opened, cycle, "finished", "failed")
-        assert done.outcome == "promoted", (done.reason, done.error)
+    home = copy_home(renewed_home, tmp_path_factory.mktemp("story") / "home")
+    with Workspace(Settings.model_validate({"home": home, "core_hour_price": 0.5, "threads": 2})) as opened:
         yield opened
 
 
