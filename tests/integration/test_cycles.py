@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rixin.errors import Conflict, InvalidRequest, NotFound
+from rixin.errors import Conflict, InvalidRequest, ModelNotFound, NotFound
 from rixin.evaluation import read_samples
 from rixin.renewal import STEPS, Cycle
 from rixin.renewal.held_out import held_clusters, held_items
@@ -107,6 +107,24 @@ def test_what_makes_it_worse_is_kept_back(after: Workspace) -> None:
     assert cycle.reason.en.startswith("Keep: chat-feedback: text/right -")
     assert cycle.reason.zh.startswith("保留原版本：chat-feedback：text/right -")
     assert pointed(after.models) == served
+    assert cycle.made.version is not None
+    assert after.models.get(cycle.made.version).folder is not None, "one can ask it why"
+
+
+def test_of_the_candidates_that_were_kept_back_the_newest_stay(after: Workspace) -> None:
+    served = pointed(after.models)
+    like(after, 40, answer="zq zq zq", first=200)
+    cycle = renewed(after, after.cycles.create(tiny_plan(previous=0, candidates=0)))
+    assert cycle.outcome == "kept", cycle.error
+    made = cycle.made.version
+    assert made is not None
+    with pytest.raises(ModelNotFound):
+        after.models.get(made)
+    assert not (after.settings.home / "models" / made).exists()
+    assert pointed(after.models) == served
+    assert [version.current for version in after.stories.tell(cycle).versions] == [True, False]
+    with pytest.raises(Conflict, match=f"Its candidate {made} was deleted"):
+        after.cycles.repeat(cycle.id, "evaluate")
 
 
 def test_a_step_is_repeated_without_what_came_before_it(after: Workspace) -> None:

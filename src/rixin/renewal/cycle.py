@@ -19,6 +19,7 @@ from rixin.store import AliasRow, CycleRow, CycleStepRow, Database, UserRow, now
 
 Status = Literal["queued", "running", "paused", "finished", "failed", "cancelled"]
 Outcome = Literal["promoted", "kept", "nothing", "rolled_back"]
+KEPT_BACK: frozenset[Outcome] = frozenset(("kept", "rolled_back"))
 ENDED: frozenset[Status] = frozenset(("finished", "failed", "cancelled"))
 
 
@@ -128,6 +129,14 @@ class CycleTable:
             query = query.where(CycleRow.status.in_(statuses))
         with self.database.read() as session:
             return [self.view(session, row) for row in session.scalars(query).all()]
+
+    def candidates(self, alias: str) -> list[str]:
+        """Versions that Cycles of the alias made and that were kept back, the newest first."""
+        query = select(CycleRow).where(CycleRow.alias == alias, CycleRow.outcome.in_(KEPT_BACK))
+        with self.database.read() as session:
+            rows = session.scalars(query.order_by(CycleRow.created_at.desc(), CycleRow.id.desc())).all()
+            made = [made_of(row).version for row in rows]
+        return list(dict.fromkeys(version for version in made if version is not None))
 
     def change(self, session: Session, cycle_id: str) -> CycleRow:
         """The row, locked until the transaction ends. Raises NotFound."""

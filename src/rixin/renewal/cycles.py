@@ -169,6 +169,8 @@ class Cycles:
                 )
             self._table.require_alone(session, row.alias, but=row.id)
             before_made = made_of(row)
+            if STEPS.index(step) > STEPS.index("train") and not self._is_there(before_made.version):
+                raise Conflict(f"Its candidate {before_made.version} was deleted.", fix="Repeat it from train on.")
             self._table.forget_from(session, row, step)
             row.status, row.outcome, row.reason, row.reason_zh, row.error = "queued", None, None, None, None
             row.finished_at, row.wanted = None, None
@@ -176,6 +178,9 @@ class Cycles:
         if before_made.canary is not None and found.made.canary is None:
             self._house.canaries.roll_back(before_made.canary, REPEATED)
         return found
+
+    def _is_there(self, version: str | None) -> bool:
+        return any(one.id == version for one in self._house.models.versions())
 
     def executed_elsewhere(self) -> bool:
         """Whether another process executes Cycles: a server, or a command that renews."""

@@ -11,9 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rixin.compute import JobKind
-from rixin.errors import RixinError
+from rixin.errors import Conflict, ModelNotFound, RixinError
+from rixin.models import remove
 from rixin.renewal.cycle import Cycle, Outcome, Words, end, made_of
 from rixin.renewal.halting import halt_runs, hold, take_back
+from rixin.renewal.plan import RenewalPlan
 from rixin.renewal.steps.turn import Bench, Done, Ends, Halt, House, Turn, Why
 from rixin.renewal.steps.values import STEPS
 from rixin.store import CycleRow, CycleStepRow, now
@@ -90,7 +92,7 @@ class CycleWork:
         except Ends as ends:
             self._leave(turn, ends.reason if ends.done is None else ends.done.said, ends.done)
             self._let_go(turn)
-            return self._ended(cycle_id, ends.outcome, ends.reason)
+            return self._ended(turn, ends.outcome, ends.reason)
         except Exception as error:
             try:
                 turn.require_standing()
@@ -99,7 +101,7 @@ class CycleWork:
             return self._failed(turn, error)
         self._leave(turn, done.said, done)
         if name == STEPS[-1]:
-            return self._ended(cycle_id, "promoted", self._promoted(cycle_id))
+            return self._ended(turn, "promoted", self._promoted(cycle_id))
         return True
 
     def _begun(self, name: str, cycle_id: str) -> Cycle | None:
@@ -135,10 +137,22 @@ class CycleWork:
             step.values = {} if done is None else msgspec.to_builtins(done.values)
             step.seconds, step.finished_at = turn.seconds, now()
 
-    def _ended(self, cycle_id: str, outcome: Outcome, reason: Words) -> bool:
-        with self._table.changing(cycle_id) as row:
+    def _ended(self, turn: Turn, outcome: Outcome, reason: Words) -> bool:
+        with self._table.changing(turn.cycle.id) as row:
             end(row, outcome, reason)
+        self._forget_candidates(turn.plan)
         return False
+
+    def _forget_candidates(self, plan: RenewalPlan) -> None:
+        """Delete what was kept back, but the newest: a Cycle each night would fill the disk in the end."""
+        there = {version.id for version in self._house.models.versions()}
+        candidates = [version for version in self._table.candidates(plan.alias) if version in there]
+        for version in candidates[plan.candidates :]:
+            try:
+                remove(self._house.models, version)
+                log.info("Deleted %s, a candidate that was kept back", version)
+            except (Conflict, ModelNotFound):  # it was promoted by hand, or somebody was quicker
+                continue
 
     def _promoted(self, cycle_id: str) -> Words:
         """Why: what the gate saw, and what the alias is now."""
