@@ -30,7 +30,7 @@ REPLAY = "alpaca-zh-demo"
 CORRECTED = 150
 LIKED = 60
 CYCLES, IN_A_CYCLE = 3, 50
-QUESTIONS, TRIES, BRIEF = 480, 5, 60
+QUESTIONS, TRIES, BRIEF = 400, 5, 60
 LIVELY: Sampled = {"temperature": 1.0, "max_tokens": 256}
 CHECK = JsonFields(equals="truth", fields=["parties", "dates", "amounts", "duties"])
 SFT = """\

@@ -204,11 +204,16 @@ class Ingest:
             await batches.aclose()
 
     async def _vectors(self, texts: Sequence[str]) -> bytes:
-        made = [
-            await self._embedder.embed(self._version, texts[at : at + TEXTS_AT_ONCE], "passage")
-            for at in range(0, len(texts), TEXTS_AT_ONCE)
-        ]
-        return b"".join(one.vectors for one in made)
+        """Of the texts in their order; those of like length go together, so that little is padding."""
+        by_length = sorted(range(len(texts)), key=lambda at: len(texts[at]))
+        rows = [b""] * len(texts)
+        for begin in range(0, len(texts), TEXTS_AT_ONCE):
+            some = by_length[begin : begin + TEXTS_AT_ONCE]
+            made = (await self._embedder.embed(self._version, [texts[at] for at in some], "passage")).vectors
+            size = len(made) // len(some)
+            for number, at in enumerate(some):
+                rows[at] = made[number * size : (number + 1) * size]
+        return b"".join(rows)
 
     async def _ask(self, texts: Sequence[str]) -> bytes:
         return (await self._embedder.embed(self._version, [simplified(text) for text in texts], "query")).vectors
