@@ -13,6 +13,9 @@ from rixin.store import new_id
 
 ROUNDS = 5  # the fastest of so many: other work on the machine only ever slows
 TOKENS = 32
+# Timed are tokens drawn nearly at random: of what repeats itself the engine guesses several at once, so a version that
+# had learned to be brief was "slower by a third" than one that went round in circles.
+RANDOM = 2.0
 GREETING = (Message(role="user", content="你好！请用一句话介绍你自己。"),)
 
 
@@ -27,18 +30,16 @@ def export(turn: Turn) -> Done:
     prompt = next((item.messages for item in (*held_out, *new)), GREETING)
     askers = {version.id: turn.bench.asker(version) for version in (base, made)}
     fastest = dict.fromkeys(askers, 0.0)
-    text = ""
+    text = _answered(askers[made.id], prompt, temperature=0.0).text
+    if not text.strip():
+        raise EngineUnavailable(f"{made.model_name} ({made.id}) answers with nothing.")
     order = ROUNDS * [base.id, made.id]
     if turn.house.settings.max_engines < 2:
         order.sort(key=[base.id, made.id].index)  # else each would be loaded anew for each answer
     for version_id in order:
         turn.look()
-        answer, rate = _timed(askers[version_id], prompt)
-        fastest[version_id] = max(fastest[version_id], rate)
-        if version_id == made.id:
-            text = answer.text
-    if not text.strip():
-        raise EngineUnavailable(f"{made.model_name} ({made.id}) answers with nothing.")
+        answer = _answered(askers[version_id], prompt, temperature=RANDOM)
+        fastest[version_id] = max(fastest[version_id], answer.answer_tokens / max(answer.seconds, 1e-6))
     values = Exported(
         version_id=made.id,
         model=made.model_name,
@@ -58,13 +59,13 @@ def export(turn: Turn) -> Done:
     )
 
 
-def _timed(asker: Asker, messages: tuple[Message, ...]) -> tuple[Answered, float]:
-    """One answer of so many tokens, whatever they say, and tokens a second."""
-    sampling = Sampling(max_tokens=TOKENS, min_tokens=1, temperature=0.0, ignore_eos=True)
+def _answered(asker: Asker, messages: tuple[Message, ...], *, temperature: float) -> Answered:
+    """One answer of so many tokens, whatever they say."""
+    sampling = Sampling(max_tokens=TOKENS, min_tokens=1, temperature=temperature, seed=0, ignore_eos=True)
     heard: list[Answered] = []
     asker.generate(
         [GenerateRequest(id=new_id("cycle"), prompt=ChatPrompt(messages=messages), sampling=sampling)],
         lambda _, answer: heard.append(answer),
     )
     [answer] = heard
-    return answer, answer.answer_tokens / max(answer.seconds, 1e-6)
+    return answer
