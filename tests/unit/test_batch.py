@@ -35,6 +35,7 @@ from rixin.engines.protocol import (
     TokenPrompt,
 )
 from rixin.engines.wire import Events, Failed, Reply, Scores
+from rixin.renewal.steps.export import RANDOM
 from tiny_vocabulary import tiny_vocabulary
 
 SIZE = 16
@@ -348,3 +349,14 @@ def test_guessed_tokens_save_steps_and_never_change_an_answer(vocabulary: Vocabu
         if length > 50:
             assert len(house.runner.logit_rows) < length / 2
     assert house.batch._pool.available == 64
+
+
+def test_a_version_that_goes_in_circles_is_timed_as_any_other(vocabulary: Vocabulary) -> None:
+    """Nothing is guessed of tokens drawn as a Cycle draws them to compare two versions' speed."""
+    house = House(vocabulary)
+    house.runner = RepeatingRunner(64)
+    house.batch = Batch(house.runner, vocabulary, max_parallel=8)
+    drawn = Sampling(temperature=RANDOM, seed=0, max_tokens=100, ignore_eos=True)
+    house.ask(GenerateRequest(id="a", prompt=TokenPrompt((70, 71)), sampling=drawn))
+    house.run()
+    assert len(house.runner.logit_rows) > 95
