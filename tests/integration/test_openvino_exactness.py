@@ -145,8 +145,8 @@ def test_what_is_read_apart_is_gone_on_with(apart: Runner, reference: Reference,
         past = cut
     places = np.arange(len(tokens) - 1), np.array(tokens[1:])
     off = np.abs(log_softmax(np.concatenate(rows))[places] - expected[places])
-    assert off.mean() < 0.12  # seen: 0.05
-    assert off.max() < 1.5
+    assert off.mean() < 0.1  # seen: 0.03, and 0.26 at most
+    assert off.max() < 1.0
 
 
 def test_prompts_and_answers_in_one_step_get_their_own_rows(apart: Runner, texts: list[list[int]]) -> None:

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rixin.engines.openvino.blocks import BlockPool
+from rixin.engines.openvino.runner import ROWS
 from rixin.engines.openvino.sampler import Sampler
-from rixin.engines.openvino.scheduler import ALONE_TOKENS, MIXED_TOKENS, ROWS, Scheduler
+from rixin.engines.openvino.scheduler import ALONE_TOKENS, MIXED_TOKENS, Scheduler
 from rixin.engines.openvino.sequence import MOST_TOLD_TOKENS, Sequence
 from rixin.engines.protocol import Sampling
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rixin.compute import JobKind
-from rixin.errors import Conflict, ModelNotFound, RixinError
+from rixin.errors import RixinError
 from rixin.models import remove
 from rixin.renewal.cycle import Cycle, Outcome, Words, end, made_of
 from rixin.renewal.halting import halt_runs, hold, take_back
@@ -151,8 +151,8 @@ class CycleWork:
             try:
                 remove(self._house.models, version)
                 log.info("Deleted %s, a candidate that was kept back", version)
-            except (Conflict, ModelNotFound):  # it was promoted by hand, or somebody was quicker
-                continue
+            except (RixinError, OSError) as error:  # it was promoted by hand, or somebody was quicker
+                log.info("%s stays: %s", version, error)
 
     def _promoted(self, cycle_id: str) -> Words:
         """Why: what the gate saw, and what the alias is now."""

@@ -21,8 +21,10 @@ VALUE_BLOCK_AXIS = 1  # of [heads, tokens, size]
 # anyway. Of larger ones than an eighth of the memory there is no second copy.
 APART_FROM = 250_000_000
 PROMPT_PIECE = 32  # tokens; shorter pieces are as quick with 8-bit activations
-# Its products go by so many rows: 760 took 2.37 s, 768 take 1.87. So a rest above half of it is filled up.
-PROMPT_ROWS = 128
+# Products go by so many rows. A prompt's small rest is a step of its own (scheduler.py): 800 tokens took 2.4 s, 768 and
+# then 32 take 2.1 (1.5B), and 0.74 and 0.63 (0.5B). In bfloat16 a larger rest is filled up: 760 took 2.37 s, 768 take
+# 1.87.
+ROWS = 128
 CPU_FACTS = Path("/proc/cpuinfo")
 
 
@@ -67,7 +69,7 @@ class Runner:
         budget = kv_cache_bytes or _memory() // MEMORY_SHARE
         needed = -(-most_tokens // self.block_size) + 1
         self.blocks = max(2, min(needed, budget // self.bytes_per_block))
-        self._spare = range(self.blocks, self.blocks - (-PROMPT_ROWS // 2 // self.block_size))  # for what fills up
+        self._spare = range(self.blocks, self.blocks - (-ROWS // 2 // self.block_size))  # for what fills up
         # Pages of memory that no sequence has reached yet are not taken from the machine.
         caches = {
             port.get_any_name(): ov.Tensor(port.get_element_type(), ov.Shape([self._spare.stop, *shape]))
@@ -103,9 +105,9 @@ class Runner:
         return logits
 
     def _filled_up(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
-        """With tokens that nobody looks at, to whole PROMPT_ROWS if no more than half of that is missing."""
-        missing = -sum(len(piece.tokens) for piece in pieces) % PROMPT_ROWS
-        if not 0 < missing <= PROMPT_ROWS // 2:
+        """With tokens that nobody looks at, to whole ROWS if no more than half of that is missing."""
+        missing = -sum(len(piece.tokens) for piece in pieces) % ROWS
+        if not 0 < missing <= ROWS // 2:
             return pieces
         return [*pieces, Piece([0] * missing, 0, self._spare, ())]
 

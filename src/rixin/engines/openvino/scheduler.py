@@ -10,13 +10,11 @@ from collections import deque
 from collections.abc import Callable
 
 from rixin.engines.openvino.blocks import BlockPool
+from rixin.engines.openvino.runner import ROWS
 from rixin.engines.openvino.sequence import Sequence
 
 ALONE_TOKENS = 1024
 MIXED_TOKENS = 256
-# Matrix products go by so many rows, and a small rest is dear: 800 tokens took 2.4 s, 768 and then 32 take 2.1 (1.5B),
-# and 0.74 and 0.63 (0.5B). The runner fills up a larger one.
-ROWS = 128
 # Reading the weights bounds such a step: 8 tokens of one sequence take 1.05–1.2 times the time of one (0.5B, 2 cores).
 GUESS_ROWS = 8
 
