@@ -43,7 +43,9 @@ export const useDocuments = (name: string, reading: boolean) =>
       ),
     initialPageParam: 0,
     getNextPageParam: (page) => page.next,
-    refetchInterval: reading ? READING_MS : false,
+    // The Library may be told to be read before this list is: one that shows an unread document asks on.
+    refetchInterval: ({ state }) =>
+      reading || state.data?.pages.some((page) => page.data.some(isUnread)) ? READING_MS : false,
   });
 
 /** A document's text around the code point `at`; further parts come before and after it. */
