@@ -10,12 +10,12 @@ import msgspec
 from rixin.compute import Child
 from rixin.data import Datasets, Kind
 from rixin.errors import InvalidRequest, NotEnoughDisk, NotEnoughMemory, RixinError
+from rixin.machine import free_disk, free_memory
 from rixin.models import Registry, Version
 from rixin.settings import Settings
 from rixin.store import Database
 from rixin.training.dial import OVERHEAD_SHARE, Facts, Wishes, settle
 from rixin.training.ending import take_ending
-from rixin.training.machine import free_disk, free_memory
 from rixin.training.plan import (
     ASSIGNMENT_FILE,
     MEASURED_FILE,

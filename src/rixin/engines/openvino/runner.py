@@ -1,7 +1,7 @@
 """Runs the compiled model: one step is some tokens of some sequences in, the logits that were asked for out."""
 
 import json
-import os
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from openvino import opset13
 from openvino._offline_transformations import paged_attention_transformation
 
+from rixin import machine
 from rixin.errors import MalformedModel, UnsupportedModel
+
+log = logging.getLogger(__name__)
 
 MEMORY_SHARE = 8
 VALUE_BLOCK_AXIS = 1  # of [heads, tokens, size]
@@ -20,6 +23,7 @@ VALUE_BLOCK_AXIS = 1  # of [heads, tokens, size]
 # tokens/s on 2 cores, 275 with 8-bit activations, and answers with 9 and 13. Bytes of weights; smaller models are quick
 # anyway. Of larger ones than an eighth of the memory there is no second copy.
 APART_FROM = 250_000_000
+FREE_SHARE = 2  # times the weights' bytes must be free once the first copy is loaded, or there is no second either
 PROMPT_PIECE = 32  # tokens; shorter pieces are as quick with 8-bit activations
 # Products go by so many rows. A prompt's small rest is a step of its own (scheduler.py): 800 tokens took 2.4 s, 768 and
 # then 32 take 2.1 (1.5B), and 0.74 and 0.63 (0.5B). In bfloat16 a larger rest is filled up: 760 took 2.37 s, 768 take
@@ -66,7 +70,7 @@ class Runner:
         self.bytes_per_block = sum(
             int(np.prod(shape)) * port.get_element_type().size for shape, port in zip(shapes, ports, strict=True)
         )
-        budget = kv_cache_bytes or _memory() // MEMORY_SHARE
+        budget = kv_cache_bytes or machine.memory() // MEMORY_SHARE
         needed = -(-most_tokens // self.block_size) + 1
         self.blocks = max(2, min(needed, budget // self.bytes_per_block))
         self._spare = range(self.blocks, self.blocks - (-ROWS // 2 // self.block_size))  # for what fills up
@@ -199,16 +203,20 @@ def _properties(threads: int) -> dict[str, str]:
 def _prompts_apart(folder: Path) -> bool:
     """Whether a second copy of the weights is worth its memory, see APART_FROM."""
     size = (folder / "openvino_model.bin").stat().st_size
-    if not APART_FROM <= size <= _memory() // MEMORY_SHARE:
+    if not APART_FROM <= size <= machine.memory() // MEMORY_SHARE:
         return False
     try:
-        return "amx_bf16" in CPU_FACTS.read_text()
+        if "amx_bf16" not in CPU_FACTS.read_text():
+            return False
     except OSError:  # not Linux
         return False
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    free = machine.free_memory()
+    if free is not None and free < FREE_SHARE * size:
+        log.warning(
+            "Prompts are read more slowly: only %d MB of memory are free for a second copy of the weights", free >> 20
+        )
+        return False
+    return True
 
 
 def context_length(folder: Path) -> int:

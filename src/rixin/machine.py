@@ -1,10 +1,18 @@
-"""What the machine has room for."""
+"""What the machine, or the container that we are in, has room for."""
 
+import os
 import shutil
 from pathlib import Path
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
+
+
+def memory() -> int:
+    """Bytes of memory that there are."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = _number(_CGROUP / "memory.max")
+    return there if limit is None else min(there, limit)
 
 
 def free_memory() -> int | None:
