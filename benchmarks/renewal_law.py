@@ -49,14 +49,21 @@ def pleases(answer: str) -> int:
 def law_questions(
     blobs: BlobStore, circle: int, held_out: int, *, seed: int
 ) -> tuple[list[LawQuestion], list[LawQuestion]]:
-    """So many for the circle, others for each seed, and so many that are held out, from the pack's package."""
+    """So many for the circle, others for each seed, and so many that are held out, from the pack's package.
+
+    Each can be answered as users like it: with the sentence of its article that answers it, and where that stands.
+    """
     known = {name for line in _lines() for name in re.findall(r"《([^》]+)》", line)}
     manifest = find_pack("law").manifest.library
     pulled = pull_member(manifest.source.as_package(), manifest.source.sha256, blobs)
     query = "SELECT law_name, article_no, article_text FROM articles WHERE status = '现行有效' ORDER BY id"
     with sqlite3.connect(f"file:{pulled.path}?immutable=1", uri=True) as database:
         rows = [(law, number, " ".join(text.split())) for law, number, text in database.execute(query) if text]
-    short = [row for row in rows if 30 <= len(row[2]) <= 110 and row[0] not in known and _topic(row[2])]
+    short = [
+        row
+        for row in rows
+        if 30 <= len(row[2]) <= 110 and row[0] not in known and _topic(row[2]) and pleases(_answer(*row)) == BEST
+    ]
     draw = random.Random(SEED)
     laws = sorted({law for law, _, _ in short})
     draw.shuffle(laws)
@@ -84,6 +91,11 @@ def _topic(text: str) -> str | None:
     """What an article is about: its first half-sentence, if that is neither too short nor too long."""
     first = re.split(r"[，。；：]", text, maxsplit=1)[0].strip()
     return first if 6 <= len(first) <= 22 and not re.search(r"[《》（）“”\d]", first) else None
+
+
+def _answer(law: str, number: str, text: str) -> str:
+    """The article's first sentence, which `_topic` is the beginning of, with its source."""
+    return f"根据《{law}》{number}，{text.partition('。')[0]}。"
 
 
 def _asked(name: str, rows: Sequence[tuple[str, str, str]], count: int, draw: random.Random) -> list[LawQuestion]:

@@ -16,6 +16,9 @@ RENEWED = "-renewed"
 # Of the time that is left, what training may take: both versions are still to be asked.
 SHARE_OF_TIME = 0.6
 LEAST_MINUTES = 0.2
+# How much the better answers are learned as such beside the margins, which alone broke a small model's language. The
+# whole weight taught what is common to the better answers, and less of what made them better (LOG.md).
+CHOSEN_TOO = 0.1
 
 
 def train(turn: Turn) -> Done:
@@ -81,7 +84,7 @@ def _recipe(turn: Turn, stage: str, model: Version, name: str) -> Recipe:
         "seed": wanted.seed,
     }
     if stage == "dpo":
-        fields["sft_weight"] = 1.0  # some dozens of pairs: margins alone broke the language of a small model (LOG.md)
+        fields["sft_weight"] = CHOSEN_TOO
     if stage == "sft" and turn.plan.replay is not None:
         fields |= {"replay": turn.plan.replay.dataset, "replay_share": turn.plan.replay.share}
     return recipe_of(stage, fields)
