@@ -1,138 +1,24 @@
 """Answers are made in the background, saved as they grow, and told whole to whoever listens, from wherever."""
 
 import asyncio
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from collections.abc import AsyncGenerator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
 
-import rixin.assistants.answers as answers_module
-from rixin.assistants import AnswerEvent, Answers, Conversations, Done, Message, Snapshot, TextDelta
-from rixin.assistants.drafts import LEASE_S
+from answer_room import ME, REQUEST, Room, forever, listen, run, told, words
+from rixin.assistants import Answers, Done, Message, TextDelta
 from rixin.engines.fake import REPLY, FakeEngine
-from rixin.engines.protocol import (
-    ChatPrompt,
-    Delta,
-    Finished,
-    GenerateEvent,
-    GenerateRequest,
-    Started,
-)
-from rixin.engines.protocol import Message as Turn
-from rixin.errors import Conflict, ContextLengthExceeded, EngineDied, EngineUnavailable, NotEnoughDisk, NotFound
-from rixin.store import Database, MessageRow, UserRow, now
-
-ME = "usr_me"
-REQUEST = GenerateRequest(id="r", prompt=ChatPrompt(messages=(Turn(role="user", content="What is a river?"),)))
-
-BEGIN_AND_HANG = """
-import asyncio, sys
-from rixin.assistants import Answers, Conversations
-from rixin.engines.protocol import Delta, Started
+from rixin.engines.protocol import Delta, Finished, GenerateEvent, Started
+from rixin.errors import Conflict, ContextLengthExceeded, EngineDied, EngineUnavailable, NotFound
 from rixin.store import Database
-
-async def hang():
-    yield Started(prompt_tokens=1)
-    yield Delta(text="half an ans", tokens=3)
-    await asyncio.sleep(1000)
-
-async def main():
-    with Database.open(sys.argv[1]) as database:
-        conversations, answers = Conversations(database), Answers(database, save_every_s=0.05)
-        await answers.start()
-        conversation = conversations.create("usr_me")
-        _, answer = conversations.ask("usr_me", conversation.id, parent_id=None, content="?", model="chat")
-        answers.begin(answer, hang())
-        while not conversations.message("usr_me", conversation.id, answer.id).content:
-            await asyncio.sleep(0.02)
-        print(answer.id, conversation.id, flush=True)
-        await asyncio.sleep(1000)
-
-asyncio.run(main())
-"""
-
-
-class Room:
-    """A database with one person and one conversation, in which `answer` begins answers."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.conversations = Conversations(database)
-        with database.write() as session:
-            session.add(UserRow(id=ME, name=ME, name_key=ME, password_hash="-", role="admin"))
-        self.conversation = self.conversations.create(ME)
-        self.answers = Answers(database, save_every_s=0.05)
-
-    @asynccontextmanager
-    async def running(self, grace_s: float = 0.0) -> AsyncGenerator[Answers]:
-        await self.answers.start()
-        try:
-            yield self.answers
-        finally:
-            await self.answers.close(grace_s=grace_s)
-
-    def ask(self, content: str = "?") -> Message:
-        _, answer = self.conversations.ask(ME, self.conversation.id, parent_id=None, content=content, model="chat")
-        return answer
-
-    def stored(self, answer: Message) -> Message:
-        return self.conversations.message(ME, self.conversation.id, answer.id)
-
-    async def eventually(self, answer: Message, wanted: Callable[[Message], bool]) -> Message:
-        deadline = time.monotonic() + 10
-        while not wanted(stored := self.stored(answer)):
-            assert time.monotonic() < deadline, stored
-            await asyncio.sleep(0.02)
-        return stored
 
 
 @pytest.fixture
 def room(database: Database) -> Room:
     return Room(database)
-
-
-def told(events: list[AnswerEvent]) -> str:
-    """The text that a listener has at the end, having checked that it heard it whole and in order."""
-    first, *deltas, last = events
-    assert isinstance(first, Snapshot)
-    assert isinstance(last, Done)
-    text = first.content
-    for delta in deltas:
-        assert isinstance(delta, TextDelta)
-        assert delta.text
-        text += delta.text
-    assert text == last.message.content
-    return text
-
-
-async def listen(answers: Answers, answer: Message) -> list[AnswerEvent]:
-    return [event async for event in answers.subscribe(answer.id)]
-
-
-def run(main: Callable[[], Coroutine[object, object, None]]) -> None:
-    asyncio.run(asyncio.wait_for(main(), 30))
-
-
-async def forever(text: str = "half an ans") -> AsyncGenerator[GenerateEvent]:
-    yield Started(prompt_tokens=4, cached_tokens=1)
-    yield Delta(text=text, tokens=3)
-    await asyncio.sleep(1000)
-
-
-async def words(count: int, pause_s: float = 0.0) -> AsyncGenerator[GenerateEvent]:
-    yield Started(prompt_tokens=4)
-    for number in range(count):
-        await asyncio.sleep(pause_s)
-        yield Delta(text=f"{number} ", tokens=1)
-    yield Finished(reason="length", completion_tokens=count)
 
 
 def test_an_answer_is_made_whether_or_not_anyone_listens(room: Room) -> None:
@@ -419,49 +305,6 @@ def test_what_is_being_made_can_not_begin_twice_nor_after_the_close(room: Room) 
     run(main)
 
 
-def test_shutdown_lets_short_answers_end_and_marks_the_rest_interrupted(room: Room) -> None:
-    async def main() -> None:
-        async with room.running(grace_s=0.5) as answers:
-            short, endless = room.ask(), room.ask()
-            answers.begin(short, words(20, 0.005))
-            answers.begin(endless, forever())
-            listener = asyncio.create_task(listen(answers, endless))
-            await asyncio.sleep(0.05)
-        assert room.stored(short).status == "complete"
-        assert (room.stored(endless).status, room.stored(endless).content) == ("interrupted", "half an ans")
-        assert told(await listener) == "half an ans"
-
-    run(main)
-
-
-def test_a_full_disk_delays_saving_and_loses_nothing(
-    room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def main() -> None:
-        async with room.running() as answers:
-            answer = room.ask()
-            real = answers._drafts.save
-
-            def full(*_: object) -> set[str]:
-                raise NotEnoughDisk("full")
-
-            monkeypatch.setattr(answers._drafts, "save", full)
-            answers.begin(answer, words(20))
-            events = await listen(answers, answer)
-            assert told(events).endswith("19 ")
-            assert isinstance(events[-1], Done)
-            assert events[-1].message.status == "complete"
-            assert room.stored(answer).status == "generating"
-            assert told(await listen(answers, answer)) == told(events)
-            monkeypatch.setattr(answers._drafts, "save", real)
-            stored = await room.eventually(answer, lambda stored: stored.status == "complete")
-            assert stored.content == told(events)
-        assert answers._making == {}
-        assert "stay in memory" in caplog.text
-
-    run(main)
-
-
 def test_sixty_four_answers_at_once_are_all_whole(room: Room) -> None:
     async def main() -> None:
         async with room.running() as answers:
@@ -471,50 +314,5 @@ def test_sixty_four_answers_at_once_are_all_whole(room: Room) -> None:
             heard = [told(events) for events in await asyncio.gather(*(listen(answers, one) for one in made))]
         assert heard == ["".join(f"{word} " for word in range(20 + number)) for number in range(64)]
         assert [room.stored(answer).content for answer in made] == heard
-
-    run(main)
-
-
-def test_what_a_killed_process_was_making_is_interrupted_at_the_next_start(room: Room, database_url: str) -> None:
-    maker = subprocess.Popen([sys.executable, "-c", BEGIN_AND_HANG, database_url], stdout=subprocess.PIPE, text=True)
-    assert maker.stdout is not None
-    message_id, conversation_id = maker.stdout.readline().split()
-
-    def stored() -> Message:
-        return room.conversations.message(ME, conversation_id, message_id)
-
-    async def main() -> None:
-        async with room.running():
-            assert stored().status == "generating", "its process lives"
-        maker.send_signal(signal.SIGKILL)
-        maker.wait()
-        room.answers = Answers(room.database)
-        async with room.running():
-            assert (stored().status, stored().content) == ("interrupted", "half an ans")
-
-    run(main)
-    maker.stdout.close()
-
-
-def test_a_writer_that_is_silent_for_too_long_is_given_up_but_may_come_back(
-    room: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def main() -> None:
-        monkeypatch.setattr(answers_module, "LEASE_S", 0.05)
-        elsewhere = Answers(room.database, save_every_s=0.02)
-        await elsewhere.start()
-        async with room.running() as answers:
-            answer, lost = room.ask(), room.ask()
-            answers.begin(answer, words(200, 0.01))
-            long_ago = now() - timedelta(seconds=LEASE_S + 1)
-            with room.database.write() as session:
-                session.execute(update(MessageRow).where(MessageRow.id == lost.id).values(saved_at=long_ago))
-            assert (await room.eventually(lost, lambda stored: stored.status != "generating")).status == "interrupted"
-            assert room.stored(answer).status == "generating"
-            with room.database.write() as session:
-                session.execute(update(MessageRow).where(MessageRow.id == answer.id).values(status="interrupted"))
-            assert told(await listen(answers, answer)).endswith("199 ")
-            assert room.stored(answer).status == "complete"
-        await elsewhere.close()
 
     run(main)
