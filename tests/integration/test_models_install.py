@@ -29,7 +29,9 @@ from rixin.models import (
     Version,
     add_remote,
     ensure_default,
+    finish_removals,
     install,
+    removal,
     remove,
     restore,
     verify,
@@ -280,6 +282,49 @@ def test_a_version_that_an_alias_means_is_not_removed_by_accident(registry: Regi
     assert (registry.aliases(), [version.id for version in registry.versions()]) == ([], [first])
     remove(registry, first)
     assert registry.names() == {}
+
+
+@pytest.mark.parametrize("last", ["_delete", "rmtree"])
+def test_a_removal_that_was_cut_off_is_finished(
+    sqlite_registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """Its process died once the version was forgotten, with all of its files there or with the folder's last ones."""
+    gone = install(sqlite_registry, f"file:{write_tiny_gguf(tmp_path / 'gone.gguf')}")
+    kept = install(sqlite_registry, f"file:{write_tiny_gguf(tmp_path / 'kept.gguf', seed=2)}")
+    assert gone.folder is not None
+    assert kept.folder is not None
+
+    def dies(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(removal.shutil if last == "rmtree" else removal, last, dies)
+        with pytest.raises(KeyboardInterrupt):
+            remove(sqlite_registry, "gone")
+    assert gone.folder.is_dir()
+    assert list(sqlite_registry.names()) == ["kept"]
+    with sqlite_registry.blobs.lock(gone.id):
+        finish_removals(sqlite_registry)  # somebody is at work on it
+    assert gone.folder.is_dir()
+    finish_removals(sqlite_registry)
+    assert not gone.folder.exists()
+    assert not sqlite_registry.blobs.has(gone.sha256)
+    assert verify(sqlite_registry, "kept") == kept
+
+
+def test_a_removal_that_was_refused_or_cut_off_before_leaves_the_version_as_it_was(
+    sqlite_registry: Registry, tmp_path: Path
+) -> None:
+    version = install(sqlite_registry, f"file:{write_tiny_gguf(tmp_path / 'one.gguf')}")
+    assert version.folder is not None
+    sqlite_registry.set_alias("chat", "one")
+    with pytest.raises(Conflict):
+        remove(sqlite_registry, "one")
+    assert not (version.folder / removal.REMOVED).exists()
+    (version.folder / removal.REMOVED).write_text(version.sha256)
+    finish_removals(sqlite_registry)
+    assert verify(sqlite_registry, "one") == version
+    assert not (version.folder / removal.REMOVED).exists()
 
 
 def test_a_blob_stays_while_another_version_came_from_it(registry: Registry) -> None:

@@ -10,12 +10,13 @@ from rixin.models.builtin import EMBEDDER_ALIAS, ensure_embedder
 from rixin.models.catalogue import CatalogueEntry, PackageSource, catalogue
 from rixin.models.default import DEFAULT_ALIAS, DefaultChoice, ensure_default
 from rixin.models.facts import HELD_FILE, forget_held
-from rixin.models.install import add_remote, install, remove, restore, verify
+from rixin.models.install import add_remote, install, restore, verify
 from rixin.models.marks import Mark, datasets_named, learners, mark_learners, marks_of
 from rixin.models.progress import Progress, Reporter
 from rixin.models.pull import pull_archive, pull_member
 from rixin.models.references import parse_reference
 from rixin.models.registry import Registry
+from rixin.models.removal import finish_removals, remove
 from rixin.models.trained import register_trained
 from rixin.models.version import NewModel, NewVersion, Routed, Version
 
@@ -66,6 +67,7 @@ __all__ = [
     "ensure_default",
     "ensure_embedder",
     "export",
+    "finish_removals",
     "forget_held",
     "full_disk_named",
     "goes_to_canary",

