@@ -6,6 +6,8 @@ import pytest
 
 from rixin.data import Datasets, DatasetVersion, Sourced, TextExample
 from rixin.errors import InvalidRequest, NotFound, Withdrawn
+from rixin.models import Registry, datasets_named
+from rixin.settings import Settings
 from rixin.store import AnnotationItemRow, AnnotationTaskRow, Database, ModelRow, VersionRow, now
 
 
@@ -65,6 +67,34 @@ def test_a_row_is_traced_through_every_version_to_its_source(datasets: Datasets,
     assert [one.person for one in datasets.origins(mixed)] == [None, "u_2"]
     with pytest.raises(InvalidRequest, match="no line 3"):
         datasets.trace(raw, 3)
+
+
+def test_what_learned_from_a_version_that_was_removed_learned_from_its_rows(
+    datasets: Datasets, database: Database, tmp_path: Path
+) -> None:
+    """Cycles remove versions by themselves: what people take back is found in those that began with them."""
+    registry = Registry(database, Settings.model_validate({"home": tmp_path}))
+    first, second = (
+        datasets.add_sourced(name, [row(name, f"feedback:{name}", f"u_{name}")], source="feedback", consent="asked")
+        for name in ("one", "two")
+    )
+    learn(database, "v_1", data=first.id)
+    learn(database, "v_2", data=second.id, parents=("v_1",))
+    learn(database, "v_3", parents=("v_2",))
+    learn(database, "v_4", parents=("v_3",))
+    for gone in ("v_2", "v_1", "v_3"):
+        registry.forget(gone)
+    assert datasets.trace(first, 1).learned_by == ("v_4",)
+    assert datasets.trace(second, 1).learned_by == ("v_4",)
+    [left] = registry.versions()
+    assert set(datasets_named(left.card)) == {first.id, second.id}
+    assert left.card["forgotten"] == [
+        {"id": "v_2", "model": "m", "data": [second.id]},
+        {"id": "v_1", "model": "m", "data": [first.id]},
+        {"id": "v_3", "model": "m", "data": []},
+    ]
+    datasets.withdraw(person="u_two")
+    assert [mark.dataset for mark in registry.marks("v_4")] == [second.id]
 
 
 def test_a_row_of_a_file_is_traced_to_its_line(datasets: Datasets, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from rixin.store import DatasetVersionRow, VersionMarkRow, VersionRow
 
 LEARNED_FROM_WITHDRAWN = "learned_from_withdrawn"
+FORGOTTEN = "forgotten"  # of a card: the Versions before it that were removed, with the datasets that they learned from
 _DATASET = re.compile(r"d_[0-9a-f]{12}")
 
 
@@ -32,8 +33,26 @@ def marks_of(session: Session, version_id: str) -> list[Mark]:
 
 
 def datasets_named(card: Mapping[str, object]) -> list[str]:
-    """The ids of every dataset's version that a card says was learned from, in order."""
-    return list(dict.fromkeys(_names(card.get("data"))))
+    """The ids of every dataset's version that a card says was learned from, in order.
+
+    By the version itself, and by those that it began with and that the registry has forgotten since.
+    """
+    return list(dict.fromkeys(_names([card.get("data"), card.get(FORGOTTEN)])))
+
+
+def pass_on(session: Session, gone: VersionRow) -> None:
+    """Let those that descend from a Version keep what is known of it, before it is forgotten: they learned it too."""
+    known = {"id": gone.id, "model": gone.model_name, "data": datasets_named({"data": gone.card.get("data")})}
+    for row in session.scalars(select(VersionRow).where(VersionRow.id != gone.id)).all():
+        if gone.id in row.parents:
+            row.parents = list(dict.fromkeys([*row.parents, *gone.parents]))
+            forgotten = {**_forgotten(row), **_forgotten(gone), gone.id: known}
+            row.card = {**row.card, FORGOTTEN: list(forgotten.values())}
+
+
+def _forgotten(row: VersionRow) -> dict[str, object]:
+    found = row.card.get(FORGOTTEN)
+    return {one["id"]: one for one in found} if isinstance(found, list) else {}
 
 
 def learners(session: Session, datasets: Collection[str]) -> dict[str, list[str]]:

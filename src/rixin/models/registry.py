@@ -25,7 +25,7 @@ from rixin.models.aliases import (
 )
 from rixin.models.blobs import BlobStore
 from rixin.models.hubs import Hubs
-from rixin.models.marks import Mark, mark_newcomer, marks_of
+from rixin.models.marks import Mark, mark_newcomer, marks_of, pass_on
 from rixin.models.version import NewModel, NewVersion, Routed, Version
 from rixin.settings import Settings
 from rixin.store import AliasMoveRow, AliasRow, CanaryRow, Database, ModelRow, VersionRow, new_id, now
@@ -244,6 +244,7 @@ class Registry:
     def forget(self, version_id: str, *, force: bool = False) -> bool:
         """Take a version out of the registry, and its model with its last version; files are not touched.
 
+        Those that descend from it keep its parents and what it learned from (`pass_on`).
         Returns whether another version still uses the same blob. Raises ModelNotFound, or Conflict naming the
         aliases that need it: that mean it, try it as a canary, or would go back to it. With `force` those that mean
         it go too, and canaries of it end.
@@ -262,6 +263,7 @@ class Registry:
                 end_canary(session, alias, "ended", f"{row.id} was removed")
                 if alias.version_id == row.id:
                     session.delete(alias)
+            pass_on(session, row)
             session.flush()
             session.delete(row)
             session.flush()
