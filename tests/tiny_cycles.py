@@ -1,7 +1,7 @@
 """A Workspace in which people gave feedback, and Cycles of seconds."""
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,6 +63,19 @@ def dislike(workspace: Workspace, count: int, *, first: int = 0, people: Collect
     _say(workspace, count, first, people, answer="no", rating=-1, reasons=["wrong"], correction=None)
 
 
+def prefer(
+    workspace: Workspace,
+    count: int,
+    *,
+    better: str,
+    worse: str,
+    first: int = 0,
+    people: Collection[str] = ("ann", "ben"),
+) -> None:
+    """People ask so many different questions twice, and like every second answer better."""
+    _say(workspace, count, first, people, answer=worse, other=better)
+
+
 def _say(
     workspace: Workspace,
     count: int,
@@ -70,9 +83,10 @@ def _say(
     people: Collection[str],
     *,
     answer: str,
-    rating: int,
-    reasons: list[str],
-    correction: str | None,
+    other: str | None = None,
+    rating: int | None = None,
+    reasons: Sequence[str] = (),
+    correction: str | None = None,
 ) -> None:
     names = sorted(people)
     draw = random.Random(first)
@@ -81,21 +95,29 @@ def _say(
         for number in range(first, first + count):
             asked = f"{number} " + "".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=12)) + "?"
             context = Context(
-                question=asked, answer=answer, written=answer, messages=(Message(role="user", content=asked),)
+                question=asked,
+                answer=answer,
+                written=answer,
+                messages=(Message(role="user", content=asked),),
+                other_answer=other,
+                other_written=other,
+                same_prompt=other is not None,
             )
             session.add(
                 FeedbackRow(
                     id=f"f_{number:06}",
-                    kind="answer",
+                    kind="answer" if other is None else "preference",
                     owner_id=f"u_{names[number % len(names)]}",
                     source="page",
                     message_id=f"m_{number}",
-                    other_message_id="",
+                    other_message_id="" if other is None else f"n_{number}",
                     model="chat",
                     version_id=version,
+                    other_version_id=None if other is None else version,
                     rating=rating,
-                    reasons=reasons,
+                    reasons=list(reasons),
                     correction=correction,
+                    preferred=None if other is None else "second",
                     context=document_of(context),
                 )
             )

@@ -14,9 +14,9 @@ from rixin.assistants.assistant import AnswerPolicy, Title
 from rixin.cli import main
 from rixin.engines import EngineKind
 from rixin.engines.fake import FakeEngine
-from rixin.errors import NotFound, PermissionDenied
+from rixin.errors import Conflict, NotFound, PermissionDenied
 from rixin.knowledge import MACHINE, Block, Document, Libraries, Reader
-from rixin.models import Version
+from rixin.models import NewModel, NewVersion, Registry, Version
 from rixin.settings import Settings
 from rixin.store import AliasRow, Database, ModelRow, UserRow, VersionRow
 from rixin.workspace import Workspace, open_workspace
@@ -62,6 +62,25 @@ def test_a_version_is_its_content_and_the_newest_one_answers(assistants: Assista
     assert [one.id for one in assistants.versions("law", reader=BOB)] == [second.id, first.id]
     assert assistants.save(law(), reader=ADA).id == first.id, "an old content again is the old version again"
     assert assistants.get("law", reader=BOB).id == first.id
+
+
+def test_the_model_s_version_that_an_assistant_names_is_not_removed_by_accident(
+    assistants: Assistants, database: Database, tmp_path: Path
+) -> None:
+    registry = Registry(database, Settings.model_validate({"home": tmp_path}))
+    [first, second] = [
+        NewVersion(id=f"v_{number:012}", source="file:x", engine="fake", format="none", licence="MIT", context_length=8)
+        for number in (1, 2)
+    ]
+    for version in (first, second):
+        registry.register(NewModel("m", "M"), version)
+    assistants.save(law(model=first.id), reader=ADA)
+    with pytest.raises(Conflict, match="is what the assistant law means") as refused:
+        registry.forget(first.id)
+    assert "change the assistant" in str(refused.value)
+    assistants.save(law(model=second.id), reader=ADA)
+    registry.forget(first.id)
+    registry.forget(second.id, force=True)
 
 
 def test_an_assistant_that_is_not_for_a_reader_is_not_there_for_them(assistants: Assistants) -> None:

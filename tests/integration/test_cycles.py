@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from rixin.data import PreferenceExample
 from rixin.errors import Conflict, InvalidRequest, ModelNotFound, NotFound
 from rixin.evaluation import read_samples
+from rixin.models import NewModel, NewVersion, datasets_named
 from rixin.renewal import STEPS, Cycle
 from rixin.renewal.held_out import held_clusters, held_items
 from rixin.settings import Settings
 from rixin.store import CycleRow
 from rixin.workspace import Workspace
-from tiny_cycles import correct, like, pointed, renewing, tiny_plan, until_cycle, until_step
+from tiny_cycles import OPEN, correct, like, pointed, prefer, renewing, tiny_plan, until_cycle, until_step
 from tiny_runs import copy_home, wait_until
 
 
@@ -125,6 +127,44 @@ def test_of_the_candidates_that_were_kept_back_the_newest_stay(after: Workspace)
     assert [version.current for version in after.stories.tell(cycle).versions] == [True, False]
     with pytest.raises(Conflict, match=f"Its candidate {made} was deleted"):
         after.cycles.repeat(cycle.id, "evaluate")
+
+
+def test_preferences_are_learned_after_corrections(workspace: Workspace) -> None:
+    """By DPO, from what SFT made: that version goes, and what it learned from is told of the one that stays."""
+    correct(workspace, 40)
+    prefer(workspace, 40, better="We open at ten.", worse="no no no", first=100)
+    cycle = renewed(workspace, workspace.cycles.create(tiny_plan()))
+    assert cycle.outcome == "promoted", (cycle.reason, cycle.error)
+    assert list(cycle.made.runs) == ["sft", "dpo"]
+    first, second = (workspace.runs.get(run) for run in cycle.made.runs.values())
+    assert (second.version_id, pointed(workspace.models)) == (cycle.made.version, cycle.made.version)
+    assert first.version_id is not None
+    with pytest.raises(ModelNotFound):
+        workspace.models.get(first.version_id)
+    assert not (workspace.settings.home / "models" / first.version_id).exists()
+    learned = datasets_named(workspace.models.get(cycle.made.version or "").card)
+    assert {cycle.made.datasets["sft"], cycle.made.datasets["dpo"]} <= {*learned}
+    pairs = {
+        (pair.chosen[0].content, pair.rejected[0].content)
+        for pair in workspace.datasets.open(workspace.datasets.get(cycle.made.datasets["dpo"]))
+        if isinstance(pair, PreferenceExample)
+    }
+    assert pairs == {("We open at ten.", "no no no"), (OPEN, "no")}
+
+
+def test_of_the_versions_that_were_promoted_the_newest_stay(after: Workspace) -> None:
+    [cycle] = after.cycles.listed()
+    made, base = cycle.made.version, cycle.made.base
+    assert made is not None
+    assert base is not None
+    other = NewVersion(id="v_other", source="file:x", engine="openvino", format="none", licence="MIT", context_length=8)
+    after.models.register(NewModel("other", "Other"), other)
+    left: list[bool] = []
+    for target, earlier in (("v_other", 0), (base, 1), (base, 0)):
+        after.models.set_alias("chat", target)
+        assert renewed(after, after.cycles.create(tiny_plan(earlier=earlier))).outcome == "nothing"
+        left.append(made in {version.id for version in after.models.versions()})
+    assert left == [True, True, False]  # the way back of the alias at first; then the one that may stay
 
 
 def test_a_step_is_repeated_without_what_came_before_it(after: Workspace) -> None:

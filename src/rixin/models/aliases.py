@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rixin.errors import Conflict, InvalidRequest, ModelNotFound
-from rixin.store import AliasMoveRow, AliasRow, CanaryRow, new_id, now
+from rixin.store import AliasMoveRow, AliasRow, AssistantRow, AssistantVersionRow, CanaryRow, new_id, now
 
 CanaryOutcome = Literal["promoted", "rolled_back", "ended"]
 
@@ -151,7 +151,7 @@ def version_before(moves: list[AliasMove]) -> str | None:
 
 
 def needed_by(session: Session, version_id: str) -> list[str]:
-    """Who would miss this version: `chat`, `the canary of chat`, `the way back of chat`."""
+    """Who would miss this version: `chat`, `the canary of chat`, `the way back of chat`, `the assistant clerk`."""
     needs = []
     for row in session.scalars(select(AliasRow).order_by(AliasRow.name)):
         if row.version_id == version_id:
@@ -160,4 +160,10 @@ def needed_by(session: Session, version_id: str) -> list[str]:
             needs.append(f"the canary of {row.name}")
         if version_before(moves_of(session, row.name)) == version_id:
             needs.append(f"the way back of {row.name}")
+    current = select(AssistantRow.name, AssistantVersionRow.content).join(
+        AssistantVersionRow, AssistantVersionRow.id == AssistantRow.version_id
+    )
+    for name, content in session.execute(current.order_by(AssistantRow.name)):
+        if content.get("model") == version_id:
+            needs.append(f"the assistant {name}")
     return needs

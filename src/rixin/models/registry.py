@@ -246,8 +246,8 @@ class Registry:
 
         Those that descend from it keep its parents and what it learned from (`pass_on`).
         Returns whether another version still uses the same blob. Raises ModelNotFound, or Conflict naming the
-        aliases that need it: that mean it, try it as a canary, or would go back to it. With `force` those that mean
-        it go too, and canaries of it end.
+        aliases that need it (that mean it, try it as a canary, or would go back to it), and assistants. With `force`
+        aliases that mean it go too, and canaries of it end.
         """
         with self.database.write() as session:
             self.database.exclusively(session, "models")
@@ -256,7 +256,7 @@ class Registry:
             if needed and not force:
                 raise Conflict(
                     f"{row.model_name} ({row.id}) is what {', '.join(needed)} means.",
-                    fix="Move the alias first, or use --force.",
+                    fix="Move the alias or change the assistant first, or use --force.",
                 )
             pointing = or_(AliasRow.version_id == row.id, AliasRow.canary_version_id == row.id)
             for alias in session.scalars(select(AliasRow).where(pointing)).all():

@@ -1,6 +1,6 @@
 """A Cycle as it is kept: its row, its steps, its folder."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +19,7 @@ from rixin.store import AliasRow, CycleRow, CycleStepRow, Database, UserRow, now
 
 Status = Literal["queued", "running", "paused", "finished", "failed", "cancelled"]
 Outcome = Literal["promoted", "kept", "nothing", "rolled_back"]
+PROMOTED: frozenset[Outcome] = frozenset(("promoted",))
 KEPT_BACK: frozenset[Outcome] = frozenset(("kept", "rolled_back"))
 ENDED: frozenset[Status] = frozenset(("finished", "failed", "cancelled"))
 
@@ -130,9 +131,9 @@ class CycleTable:
         with self.database.read() as session:
             return [self.view(session, row) for row in session.scalars(query).all()]
 
-    def candidates(self, alias: str) -> list[str]:
-        """Versions that Cycles of the alias made and that were kept back, the newest first."""
-        query = select(CycleRow).where(CycleRow.alias == alias, CycleRow.outcome.in_(KEPT_BACK))
+    def versions(self, alias: str, outcomes: Collection[Outcome]) -> list[str]:
+        """Versions that Cycles of the alias made which ended so, the newest first."""
+        query = select(CycleRow).where(CycleRow.alias == alias, CycleRow.outcome.in_(outcomes))
         with self.database.read() as session:
             rows = session.scalars(query.order_by(CycleRow.created_at.desc(), CycleRow.id.desc())).all()
             made = [made_of(row).version for row in rows]

@@ -70,7 +70,8 @@ class RenewalPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     `minutes` is what the whole Cycle may take (its canary and its waiting for compute aside), `core_hours` what its
     training may use. `every` begins a Cycle by itself: "24h", "7d", "90m", or "100 items" of new feedback.
-    `candidates` is how many versions stay of those that were kept back: the newest.
+    `candidates` is how many versions stay of those that were kept back, `earlier` how many of those that were promoted
+    and have been followed by others: the newest.
     """
 
     alias: str = "chat"
@@ -87,6 +88,7 @@ class RenewalPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     core_hours: Annotated[float, Meta(ge=0)] = 0.0
     every: str = ""
     candidates: Count = 3
+    earlier: Count = 5
     replay: Replay | None = None
     training: Training = Training()
     canary: Canary = Canary()

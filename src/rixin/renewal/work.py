@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from importlib import import_module
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from rixin.compute import JobKind
 from rixin.errors import RixinError
 from rixin.models import remove
-from rixin.renewal.cycle import Cycle, Outcome, Words, end, made_of
+from rixin.renewal.cycle import KEPT_BACK, PROMOTED, Cycle, Outcome, Words, end, made_of
 from rixin.renewal.halting import halt_runs, hold, take_back
 from rixin.renewal.plan import RenewalPlan
 from rixin.renewal.steps.turn import Bench, Done, Ends, Halt, House, Turn, Why
@@ -140,19 +140,45 @@ class CycleWork:
     def _ended(self, turn: Turn, outcome: Outcome, reason: Words) -> bool:
         with self._table.changing(turn.cycle.id) as row:
             end(row, outcome, reason)
-        self._forget_candidates(turn.plan)
+        self._forget_versions(turn.plan)
         return False
 
-    def _forget_candidates(self, plan: RenewalPlan) -> None:
-        """Delete what was kept back, but the newest: a Cycle each night would fill the disk in the end."""
-        there = {version.id for version in self._house.models.versions()}
-        candidates = [version for version in self._table.candidates(plan.alias) if version in there]
-        for version in candidates[plan.candidates :]:
+    def _forget_versions(self, plan: RenewalPlan) -> None:
+        """Delete what nobody would miss: a Cycle each night would fill the disk in the end.
+
+        Of the alias's Cycles that is what they made on the way to their candidates, what was kept back, and what was
+        promoted and followed by others, but for the newest of each. What an alias needs stays (`remove`).
+        """
+        models = self._house.models
+        pointed = models.alias(plan.alias)
+        earlier = [
+            version
+            for version in self._table.versions(plan.alias, PROMOTED)
+            if pointed is None or version != pointed.version_id
+        ]
+        unneeded = [
+            *self._on_the_way(plan.alias),
+            *self._table.versions(plan.alias, KEPT_BACK)[plan.candidates :],
+            *earlier[plan.earlier :],
+        ]
+        there = {version.id for version in models.versions()}
+        for version in unneeded:
+            if version not in there:
+                continue
             try:
-                remove(self._house.models, version)
-                log.info("Deleted %s, a candidate that was kept back", version)
-            except (RixinError, OSError) as error:  # it was promoted by hand, or somebody was quicker
+                remove(models, version)
+                log.info("Deleted %s, which an earlier cycle or step had made", version)
+            except (RixinError, OSError) as error:  # something means it, or somebody was quicker
                 log.info("%s stays: %s", version, error)
+
+    def _on_the_way(self, alias: str) -> Iterator[str]:
+        """The versions of Runs that are not their Cycle's candidate: that of SFT, which DPO went on with."""
+        runs = self._house.runs
+        for cycle in self._table.listed(alias=alias, statuses=("finished",)):
+            for run in cycle.made.runs.values():
+                version = runs.get(run).version_id if runs.there(run) else None
+                if version is not None and version != cycle.made.version:
+                    yield version
 
     def _promoted(self, cycle_id: str) -> Words:
         """Why: what the gate saw, and what the alias is now."""
