@@ -57,12 +57,12 @@ def sqlite_registry(tmp_path: Path) -> Registry:
     return open_registry(Database.open(tmp_path / "rixin.db"), tmp_path / "home")
 
 
-def enter(registry: Registry, name: str, number: int, *, sha256: str | None = None) -> str:
+def enter(registry: Registry, name: str, number: int, *, sha256: str | None = None, form: str = "none") -> str:
     version = NewVersion(
         id=f"v_{number:012}",
         source="file:x",
         engine="fake",
-        format="none",
+        format=form,
         licence="MIT",
         context_length=8,
         sha256=sha256,
@@ -328,10 +328,17 @@ def test_a_removal_that_was_refused_or_cut_off_before_leaves_the_version_as_it_w
 
 
 def test_a_blob_stays_while_another_version_came_from_it(registry: Registry) -> None:
-    enter(registry, "one", 1, sha256="a" * 64)
-    enter(registry, "two", 2, sha256="a" * 64)
-    assert registry.forget("v_000000000001")
-    assert not registry.forget("v_000000000002")
+    """Two forms of one file are two versions."""
+    sha256 = "a" * 64
+    for number, name in enumerate(("one", "two"), start=1):
+        enter(registry, name, number, sha256=sha256, form="gguf")
+    blob = registry.blobs.path(sha256)
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"x")
+    remove(registry, "one")
+    assert blob.is_file()
+    remove(registry, "two")
+    assert not blob.exists()
 
 
 def test_a_remote_model_keeps_the_name_of_its_key_and_never_the_key(registry: Registry) -> None:

@@ -241,13 +241,12 @@ class Registry:
                 raise ModelNotFound(f"There is no alias {name!r}.", param="model")
             return moves_of(session, name)
 
-    def forget(self, version_id: str, *, force: bool = False) -> bool:
+    def forget(self, version_id: str, *, force: bool = False) -> None:
         """Take a version out of the registry, and its model with its last version; files are not touched.
 
-        Those that descend from it keep its parents and what it learned from (`pass_on`).
-        Returns whether another version still uses the same blob. Raises ModelNotFound, or Conflict naming the
-        aliases that need it (that mean it, try it as a canary, or would go back to it), and assistants. With `force`
-        aliases that mean it go too, and canaries of it end.
+        Those that descend from it keep its parents and what it learned from (`pass_on`). Raises ModelNotFound, or
+        Conflict naming the aliases that need it (that mean it, try it as a canary, or would go back to it) and the
+        assistants. With `force` aliases that mean it go too, and canaries of it end.
         """
         with self.database.write() as session:
             self.database.exclusively(session, "models")
@@ -269,7 +268,6 @@ class Registry:
             session.flush()
             if session.scalar(select(func.count()).where(VersionRow.model_name == model.name)) == 0:
                 session.delete(model)
-            return bool(session.scalar(select(func.count()).where(VersionRow.sha256 == row.sha256)))
 
     def _found(self, session: Session, name: str, condition: ColumnElement[bool]) -> tuple[VersionRow, ModelRow]:
         statement = _versions().where(condition).order_by(VersionRow.created_at.desc()).limit(1)
