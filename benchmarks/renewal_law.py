@@ -51,7 +51,8 @@ def law_questions(
 ) -> tuple[list[LawQuestion], list[LawQuestion]]:
     """So many for the circle, others for each seed, and so many that are held out, from the pack's package.
 
-    Each can be answered as users like it: with the sentence of its article that answers it, and where that stands.
+    Each can be answered as users like it, with the sentence of its article that answers it and where that stands, but
+    not with the whole article, which would be too long.
     """
     known = {name for line in _lines() for name in re.findall(r"《([^》]+)》", line)}
     manifest = find_pack("law").manifest.library
@@ -62,7 +63,11 @@ def law_questions(
     short = [
         row
         for row in rows
-        if 30 <= len(row[2]) <= 110 and row[0] not in known and _topic(row[2]) and pleases(_answer(*row)) == BEST
+        if len(row[2]) <= 150
+        and row[0] not in known
+        and _topic(row[2])
+        and pleases(_answer(*row)) == BEST
+        and pleases(_cited(*row)) < BEST
     ]
     draw = random.Random(SEED)
     laws = sorted({law for law, _, _ in short})
@@ -93,9 +98,13 @@ def _topic(text: str) -> str | None:
     return first if 6 <= len(first) <= 22 and not re.search(r"[《》（）“”\d]", first) else None
 
 
+def _cited(law: str, number: str, text: str) -> str:
+    return f"根据《{law}》{number}，{text}"
+
+
 def _answer(law: str, number: str, text: str) -> str:
     """The article's first sentence, which `_topic` is the beginning of, with its source."""
-    return f"根据《{law}》{number}，{text.partition('。')[0]}。"
+    return _cited(law, number, text.partition("。")[0] + "。")
 
 
 def _asked(name: str, rows: Sequence[tuple[str, str, str]], count: int, draw: random.Random) -> list[LawQuestion]:
