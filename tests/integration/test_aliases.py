@@ -10,7 +10,7 @@ from rixin.errors import Conflict, InvalidRequest, ModelNotFound
 from rixin.models import NewModel, NewVersion, Registry, goes_to_canary
 from rixin.models.aliases import AliasMove, version_before
 from rixin.settings import Settings
-from rixin.store import Database, now
+from rixin.store import Database, RunRow, now
 
 A, B, C = "v_00000000000a", "v_00000000000b", "v_00000000000c"
 
@@ -106,6 +106,24 @@ def test_what_a_canary_or_the_way_back_needs_is_not_removed_by_accident(registry
     left = registry.alias("chat")
     assert left is not None
     assert (left.version_id, left.canary_version_id) == (B, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "needed"), [("queued", True), ("running", True), ("paused", True), ("failed", False)]
+)
+def test_what_a_run_begins_from_is_not_removed_until_it_has_ended(
+    registry: Registry, status: str, needed: bool
+) -> None:
+    plan = {"assignment": {"bases": {"model": {"version": B}, "teacher": {"version": C}}}}
+    with registry.database.write() as session:
+        session.add(RunRow(id="run_1", kind="distill", name="n", recipe={}, plan=plan, status=status))
+        session.add(RunRow(id="run_2", kind="sft", name="n", recipe={}, status="queued"))  # not planned yet
+    for version_id in (B, C):
+        if needed:
+            with pytest.raises(Conflict, match="is needed by run_1"):
+                registry.forget(version_id)
+        else:
+            registry.forget(version_id)
 
 
 def test_a_conversation_stays_with_the_version_it_was_drawn_for(registry: Registry) -> None:

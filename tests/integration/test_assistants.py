@@ -75,9 +75,8 @@ def test_the_model_s_version_that_an_assistant_names_is_not_removed_by_accident(
     for version in (first, second):
         registry.register(NewModel("m", "M"), version)
     assistants.save(law(model=first.id), reader=ADA)
-    with pytest.raises(Conflict, match="is what the assistant law means") as refused:
+    with pytest.raises(Conflict, match="is needed by the assistant law"):
         registry.forget(first.id)
-    assert "change the assistant" in str(refused.value)
     assistants.save(law(model=second.id), reader=ADA)
     registry.forget(first.id)
     registry.forget(second.id, force=True)

@@ -274,7 +274,7 @@ def test_registering_twice_changes_nothing(registry: Registry) -> None:
 def test_a_version_that_an_alias_means_is_not_removed_by_accident(registry: Registry) -> None:
     first, second = enter(registry, "one", 1), enter(registry, "one", 2)
     registry.set_alias("chat", second)
-    with pytest.raises(Conflict, match="is what chat means"):
+    with pytest.raises(Conflict, match="is needed by chat"):
         remove(registry, second)
     with pytest.raises(InvalidRequest, match="is an alias"):
         remove(registry, "chat")

@@ -8,13 +8,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rixin.errors import Conflict, InvalidRequest, ModelNotFound
-from rixin.store import AliasMoveRow, AliasRow, AssistantRow, AssistantVersionRow, CanaryRow, new_id, now
+from rixin.store import AliasMoveRow, AliasRow, AssistantRow, AssistantVersionRow, CanaryRow, RunRow, new_id, now
 
 CanaryOutcome = Literal["promoted", "rolled_back", "ended"]
 
@@ -151,7 +151,11 @@ def version_before(moves: list[AliasMove]) -> str | None:
 
 
 def needed_by(session: Session, version_id: str) -> list[str]:
-    """Who would miss this version: `chat`, `the canary of chat`, `the way back of chat`, `the assistant clerk`."""
+    """Who would miss this version.
+
+    `chat`, `the canary of chat`, `the way back of chat`, `the assistant clerk`, or `run_1`, which is yet to begin from
+    it or to go on.
+    """
     needs = []
     for row in session.scalars(select(AliasRow).order_by(AliasRow.name)):
         if row.version_id == version_id:
@@ -166,4 +170,13 @@ def needed_by(session: Session, version_id: str) -> list[str]:
     for name, content in session.execute(current.order_by(AssistantRow.name)):
         if content.get("model") == version_id:
             needs.append(f"the assistant {name}")
+    under_way = select(RunRow.id, RunRow.plan).where(RunRow.status.in_(("queued", "running", "paused")))
+    for run_id, plan in session.execute(under_way.order_by(RunRow.id)):
+        if version_id in _bases(plan):
+            needs.append(run_id)
     return needs
+
+
+def _bases(plan: Mapping[str, Any]) -> set[str]:
+    """The versions that a Run's plan begins from; none before it is planned."""
+    return {base["version"] for base in plan.get("assignment", {}).get("bases", {}).values()}

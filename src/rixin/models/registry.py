@@ -245,8 +245,8 @@ class Registry:
         """Take a version out of the registry, and its model with its last version; files are not touched.
 
         Those that descend from it keep its parents and what it learned from (`pass_on`). Raises ModelNotFound, or
-        Conflict naming the aliases that need it (that mean it, try it as a canary, or would go back to it) and the
-        assistants. With `force` aliases that mean it go too, and canaries of it end.
+        Conflict naming who needs it: aliases that mean it, try it as a canary or would go back to it, assistants, Runs
+        under way. With `force` aliases that mean it go too, and canaries of it end.
         """
         with self.database.write() as session:
             self.database.exclusively(session, "models")
@@ -254,8 +254,8 @@ class Registry:
             needed = needed_by(session, row.id)
             if needed and not force:
                 raise Conflict(
-                    f"{row.model_name} ({row.id}) is what {', '.join(needed)} means.",
-                    fix="Move the alias or change the assistant first, or use --force.",
+                    f"{row.model_name} ({row.id}) is needed by {', '.join(needed)}.",
+                    fix="Move the alias, change the assistant or end the run first, or use --force.",
                 )
             pointing = or_(AliasRow.version_id == row.id, AliasRow.canary_version_id == row.id)
             for alias in session.scalars(select(AliasRow).where(pointing)).all():
