@@ -100,7 +100,7 @@ def test_without_news_there_is_nothing_to_do(after: Workspace) -> None:
     assert len(after.runs.listed()) == 1
 
 
-def test_what_makes_it_worse_is_kept_back(after: Workspace) -> None:
+def test_what_makes_it_worse_is_kept_back_and_goes_when_newer_ones_were(after: Workspace) -> None:
     served = pointed(after.models)
     like(after, 40, answer="zq zq zq", first=200)
     cycle = renewed(after, after.cycles.create(tiny_plan(previous=0)))
@@ -111,15 +111,8 @@ def test_what_makes_it_worse_is_kept_back(after: Workspace) -> None:
     assert pointed(after.models) == served
     assert cycle.made.version is not None
     assert after.models.get(cycle.made.version).folder is not None, "one can ask it why"
-
-
-def test_of_the_candidates_that_were_kept_back_the_newest_stay(after: Workspace) -> None:
-    served = pointed(after.models)
-    like(after, 40, answer="zq zq zq", first=200)
-    cycle = renewed(after, after.cycles.create(tiny_plan(previous=0, candidates=0)))
-    assert cycle.outcome == "kept", cycle.error
     made = cycle.made.version
-    assert made is not None
+    assert renewed(after, after.cycles.create(tiny_plan(candidates=0))).outcome == "nothing"
     with pytest.raises(ModelNotFound):
         after.models.get(made)
     assert not (after.settings.home / "models" / made).exists()

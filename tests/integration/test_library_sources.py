@@ -18,6 +18,7 @@ from rixin.errors import InvalidRequest, NotFound, PermissionDenied
 from rixin.http.console.watching import Watching
 from rixin.knowledge import MACHINE, Block, Document, Libraries, Reader, fingerprint
 from rixin.knowledge.index import Index
+from rixin.knowledge.sources import FileItem
 from rixin.models import Version
 from rixin.settings import Settings
 from rixin.store import Database
@@ -214,6 +215,42 @@ def test_a_fingerprint_tells_what_came_changed_and_went_without_reading(tmp_path
     assert len(set(seen)) == 4
     folder.rename(tmp_path / "unmounted")
     assert fingerprint(str(folder)) == ""
+
+
+@pytest.mark.parametrize("last", ["sha256", "read"])
+def test_a_disk_that_goes_while_it_is_read_takes_nothing_along(
+    libraries: Libraries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """Seen in CI: what was listed and then could not be opened was no longer in the Library."""
+    folder, elsewhere = tmp_path / "docs", tmp_path / "unmounted"
+    folder.mkdir()
+    (folder / "a.md").write_text("Cats sleep.")
+    (folder / "b.md").write_text("Dogs bark.")
+    libraries.add("lib", [folder])
+    run(libraries.ingest("lib"))
+    before = libraries.documents("lib", MACHINE)
+    (folder / "a.md").write_text("Cats purr.")
+    real = getattr(FileItem, last)
+
+    def goes(item: FileItem, *arguments: object) -> object:
+        if folder.exists():
+            folder.rename(elsewhere)
+        return real(item, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FileItem, last, goes)
+        done = run(libraries.ingest("lib"))
+    assert (done.version, done.failed, done.removed, done.unchanged) == (1, 0, 0, 2)
+    assert libraries.documents("lib", MACHINE) == before
+    elsewhere.rename(folder)
+    (folder / "b.md").unlink()
+    done = run(libraries.ingest("lib"))
+    assert (done.added, done.removed) == (1, 1)
+    assert texts(libraries, "cats") == ["Cats purr."]
+    (folder / "new.md").write_text("Cows moo.")
+    with monkeypatch.context() as patched:
+        patched.setattr(FileItem, last, goes)
+        assert run(libraries.ingest("lib")).failed == 1  # never read: that is told
 
 
 @pytest.fixture

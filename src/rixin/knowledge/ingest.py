@@ -253,6 +253,11 @@ class Ingest:
         except RixinError as error:
             if isinstance(error, UnreadableDocument) and error.reason == "stopped":
                 raise  # that says nothing of the document
+            if known is not None and known.error is None and item.gone():
+                self._unchanged += (
+                    1  # with its whole disk, maybe: what was read stays until a source is there without it
+                )
+                return
             self._failed += 1
             if known is None or (known.sha256, known.error) != (sha256, reason(error)):
                 batch.put(self._row(place, sha256, Path(item.location).name, error=reason(error)), known)

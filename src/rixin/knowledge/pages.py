@@ -33,6 +33,9 @@ class PageItem:
     def read(self, reading: Reading) -> Document:
         return reading.read(self.path, name=self.name)
 
+    def gone(self) -> bool:
+        return FileItem(self.path).gone()
+
 
 def address(url: str) -> str:
     """As it is kept: without its fragment. Raises InvalidRequest for what is none."""

@@ -28,6 +28,10 @@ class Item(Protocol):
         """Raises RixinError where it is broken, encrypted or of no known format."""
         ...
 
+    def gone(self) -> bool:
+        """Whether it is not there any more, though it was when the source was listed."""
+        ...
+
 
 @dataclass(frozen=True)
 class FileItem:
@@ -51,6 +55,9 @@ class FileItem:
     def read(self, reading: Reading) -> Document:
         return reading.read(self.path, name=Path(self.location).name)
 
+    def gone(self) -> bool:
+        return not os.path.lexists(self.path)
+
 
 @dataclass(frozen=True)
 class GivenItem:
@@ -64,6 +71,9 @@ class GivenItem:
 
     def read(self, reading: Reading) -> Document:  # noqa: ARG002 - what is there needs no reader
         return self.document
+
+    def gone(self) -> bool:
+        return False
 
 
 def digest(data: bytes) -> str:
