@@ -6,13 +6,23 @@ from pathlib import Path
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
+_NO_LIMIT = 1 << 60  # v1 writes a number near 2^63
 
 
 def memory() -> int:
     """Bytes of memory that there are."""
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = _number(_CGROUP / "memory.max")
+    limit = memory_limit()
     return there if limit is None else min(there, limit)
+
+
+def memory_limit() -> int | None:
+    """Bytes that the control group may take (v2, then v1); None without a limit."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        limit = _number(_CGROUP / name)
+        if limit is not None and limit < _NO_LIMIT:
+            return limit
+    return None
 
 
 def free_memory() -> int | None:

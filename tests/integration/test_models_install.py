@@ -39,6 +39,7 @@ from rixin.models import (
 from rixin.settings import Settings
 from rixin.store import Database
 from rixin.text.probe import Template, probe_template
+from served import serve_fake
 from tiny_gguf import TEMPLATE, write_tiny_gguf
 
 
@@ -310,6 +311,21 @@ def test_a_removal_that_was_cut_off_is_finished(
     assert not gone.folder.exists()
     assert not sqlite_registry.blobs.has(gone.sha256)
     assert verify(sqlite_registry, "kept") == kept
+
+
+def test_a_server_finishes_removals_that_were_cut_off(tmp_path: Path) -> None:
+    left = tmp_path / "home" / "models" / "v_000000000001"
+    left.mkdir(parents=True)
+    (left / removal.REMOVED).write_text("")
+    (left / "openvino_model.bin").write_bytes(b"x")
+    unmarked = left.with_name("v_000000000002")
+    unmarked.mkdir()
+    with serve_fake(tmp_path / "home"):
+        deadline = time.monotonic() + 30
+        while left.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert unmarked.is_dir()  # whatever that is: nobody wrote that it is to go
 
 
 def test_a_removal_that_was_refused_or_cut_off_before_leaves_the_version_as_it_was(

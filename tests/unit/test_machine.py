@@ -32,6 +32,15 @@ def test_a_container_has_what_it_was_given(group: Path) -> None:
     assert machine.free_memory() == 2_500_000  # what is only file cache can be had
 
 
+def test_an_older_kernel_s_limit_is_one_too(group: Path) -> None:
+    whole = machine.memory()
+    (group / "memory").mkdir()
+    (group / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")
+    assert (machine.memory_limit(), machine.memory()) == (None, whole)
+    (group / "memory" / "memory.limit_in_bytes").write_text("5000000\n")
+    assert (machine.memory_limit(), machine.memory()) == (5_000_000, 5_000_000)
+
+
 def test_where_the_system_does_not_say_nothing_is_made_up(group: Path) -> None:
     (group / "meminfo").unlink()
     assert machine.free_memory() is None

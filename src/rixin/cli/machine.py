@@ -8,6 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from rixin.machine import memory_limit
+
 CPU = Path("/sys/devices/system/cpu")
 CGROUP = Path("/sys/fs/cgroup")
 FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16", "asimd")
@@ -53,7 +55,7 @@ def look(home: Path) -> Machine:
         gpus=tuple(sorted(str(device) for device in Path("/dev").glob("nvidia[0-9]*"))),
         memory=memory.get("MemTotal"),
         memory_free=memory.get("MemAvailable"),
-        memory_limit=_memory_limit(),
+        memory_limit=memory_limit(),
         disk_free=shutil.disk_usage(_existing(home)).free,
         versions={name: _version(name) for name in PACKAGES},
     )
@@ -99,11 +101,6 @@ def _quota() -> float | None:
         ]
     quota, period = words
     return int(quota) / int(period) if quota.isdigit() and int(period) else None
-
-
-def _memory_limit() -> int | None:
-    given = _text(CGROUP / "memory.max") or _text(CGROUP / "memory/memory.limit_in_bytes") or "max"
-    return int(given) if given.isdigit() and int(given) < 1 << 60 else None
 
 
 def _version(package: str) -> str | None:

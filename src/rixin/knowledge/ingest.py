@@ -254,9 +254,8 @@ class Ingest:
             if isinstance(error, UnreadableDocument) and error.reason == "stopped":
                 raise  # that says nothing of the document
             if known is not None and known.error is None and item.gone():
-                self._unchanged += (
-                    1  # with its whole disk, maybe: what was read stays until a source is there without it
-                )
+                # With its whole disk, maybe: what was read stays until its source is there without it.
+                self._unchanged += 1
                 return
             self._failed += 1
             if known is None or (known.sha256, known.error) != (sha256, reason(error)):
